@@ -1,0 +1,1 @@
+"""The vendor's REST API: what is on the wire, the token, the pace, the calls."""

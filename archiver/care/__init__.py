@@ -1,0 +1,1 @@
+"""Looking after an archive that exists: checking it and finishing what a crash left."""

@@ -1,0 +1,1 @@
+"""A vendor of our own: the API and its download host as a real HTTP server."""
