@@ -16,6 +16,7 @@ ChannelId = NewType("ChannelId", int)
 Format = Literal["mp4", "flv"]
 
 NEVER = Instant(float("inf"))
+NOW = Instant(0.0)  # as a due time: at once
 
 
 class JobState(StrEnum):
@@ -141,7 +142,7 @@ class Job:
 
     key: JobKey
     state: JobState = JobState.DISCOVERED
-    due_at: Instant = Instant(0.0)
+    due_at: Instant = NOW
     asked_at: Instant | None = None
     pending_at: Instant | None = None  # the last answer that said "not yet"
     available_at: Instant | None = None

@@ -1,0 +1,256 @@
+"""The life of one wanted file: what can happen to it, and what it becomes.
+
+Rule 1: every change of ``JobState`` happens in ``apply`` and nowhere else.
+Rule 2: events are facts in the past tense; they say what was seen, never what to do next.
+Rule 3: no event touches a holding: what stands in the archive is never changed by a job.
+The table below is the whole automaton; ``docs/lifecycle.mmd`` is drawn from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from archiver.core.model import NEVER, NOTHING, NOW, Holding, Instant, Job, JobState, Link, Saved
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A POST is about to be sent: the intent, recorded first."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The vendor is preparing the file."""
+
+    at: Instant
+    due_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """The vendor gave an address.  ``due_at`` is later than ``at`` where it was refused before."""
+
+    at: Instant
+    link: Link
+    due_at: Instant = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The vendor has no file and prepares none: it has to be asked (again).
+
+    ``counted`` is False where nothing went wrong: the intent was recorded, the POST never sent.
+    """
+
+    at: Instant
+    due_at: Instant
+    reason: str
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """404 to a POST: the vendor does not know the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """More bytes are in the part file, synced."""
+
+    saved: Saved
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The step failed in a way that counts; try again at ``due_at``."""
+
+    at: Instant
+    reason: str
+    due_at: Instant
+    saved: Saved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """Weather: the step could not be done, and it is not this file's fault."""
+
+    reason: str
+    due_at: Instant
+    saved: Saved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRefused:
+    """The download host refused the address before its time; saved bytes stay."""
+
+    at: Instant
+    reason: str
+    due_at: Instant
+    saved: Saved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RanOut:
+    """The version expired before it was fetched; saved bytes stay."""
+
+    at: Instant
+    due_at: Instant = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Every byte is in the part file, checked and synced."""
+
+    saved: Saved
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """The bytes are not the file; the next fetch starts again from byte 0."""
+
+    at: Instant
+    reason: str
+    due_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The files stand under their final names, synced.  The first holding is the job's own."""
+
+    holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A person has to look."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Our rules leave this video out for now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A person or a new run asked again, or the vendor shows the video again."""
+
+    reason: str
+
+
+Event: TypeAlias = (
+    Asked | Pending | Available | Unavailable | NotFound | Progressed | Delayed | Hindered
+    | LinkRefused | RanOut | Fetched | Corrupt | Stored | GaveUp | Skipped | Reopened
+)  # fmt: skip
+
+S = JobState
+_ANSWERS: Mapping[type, JobState] = {
+    Pending: S.REQUESTED, Available: S.AVAILABLE, Unavailable: S.DISCOVERED,
+    NotFound: S.GONE, GaveUp: S.PARKED,
+}  # fmt: skip
+TRANSITIONS: Mapping[JobState, Mapping[type, JobState]] = {
+    S.DISCOVERED: {
+        **_ANSWERS, Asked: S.DISCOVERED, Skipped: S.SKIPPED,
+        Delayed: S.DISCOVERED, Hindered: S.DISCOVERED,
+    },
+    S.REQUESTED: {**_ANSWERS, RanOut: S.DISCOVERED, Delayed: S.REQUESTED, Hindered: S.REQUESTED},
+    S.AVAILABLE: {
+        Progressed: S.AVAILABLE, Fetched: S.FETCHED, Corrupt: S.AVAILABLE,
+        LinkRefused: S.REQUESTED, RanOut: S.DISCOVERED,
+        Delayed: S.AVAILABLE, Hindered: S.AVAILABLE, GaveUp: S.PARKED,
+    },
+    S.FETCHED: {
+        Stored: S.ARCHIVED, Corrupt: S.DISCOVERED,
+        Delayed: S.FETCHED, Hindered: S.FETCHED, GaveUp: S.PARKED,
+    },
+    S.ARCHIVED: {},
+    S.SKIPPED: {Reopened: S.DISCOVERED},
+    S.GONE: {Reopened: S.DISCOVERED},
+    S.PARKED: {Reopened: S.DISCOVERED},
+}  # fmt: skip
+
+
+class IllegalTransitionError(Exception):
+    """An event arrived in a state that has no arrow for it: a bug, never the network's fault."""
+
+
+def apply(job: Job, event: Event) -> Job:
+    """Return the job as it stands after *event*.
+
+    Pure: same job and event, same answer.
+
+    Raises:
+        IllegalTransitionError: the table has no arrow from ``job.state`` for this event.
+    """
+    state = TRANSITIONS[job.state].get(type(event))
+    if state is None:
+        raise IllegalTransitionError(f"{job.key}: {type(event).__name__} in state {job.state}")
+    after = replace(job, state=state, due_at=NEVER if state.is_final else Instant(0.0), reason="")
+    match event:
+        case Asked(at):
+            return replace(after, asked_at=at, due_at=job.due_at)
+        case Pending(at, due_at):
+            polls = job.polls + 1 if job.state is S.REQUESTED else 0
+            return replace(after, pending_at=at, due_at=due_at, polls=polls)
+        case Available(at, link, due_at):
+            return replace(after, available_at=at, link=link, due_at=due_at)
+        case Unavailable(at, due_at, reason, counted):
+            lost = _without_version(after, due_at, ran_out=job.state is S.REQUESTED and job.link)
+            return _failed(lost, at, reason) if counted else lost
+        case RanOut(at, due_at):
+            return _failed(_without_version(after, due_at, ran_out=True), at, "it ran out")
+        case Progressed(saved):
+            return _with_saved(after, saved)
+        case Delayed(at, reason, due_at, saved) | LinkRefused(at, reason, due_at, saved):
+            return _failed(replace(_with_saved(after, saved), due_at=due_at), at, reason)
+        case Hindered(reason, due_at, saved):
+            return replace(_with_saved(after, saved), due_at=due_at, reason=reason)
+        case Fetched(saved, sha256):
+            return replace(_with_saved(after, saved), sha256=sha256)
+        case Corrupt(at, reason, due_at):
+            clean = replace(after, due_at=due_at, saved=NOTHING, sha256=None)
+            if state is S.DISCOVERED:  # the part was lost after the fetch: ask before posting
+                clean = replace(clean, link=None, pending_at=None)
+            return _failed(clean, at, reason)
+        case Stored(holdings):
+            # The signed address is a secret: it goes as soon as it is not needed.
+            return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
+        case GaveUp(reason) | Skipped(reason):
+            return replace(after, reason=reason, link=None)
+        case NotFound():
+            return replace(after, reason="the vendor does not know the video (404)", link=None)
+        case Reopened(reason):
+            fresh = replace(after, reason=reason, link=None, failures=0, failing_since=None)
+            return fresh if job.state is S.PARKED else _without_version(fresh, Instant(0.0))
+        case _:
+            assert_never(event)
+
+
+def _with_saved(job: Job, saved: Saved | None) -> Job:
+    """New bytes are progress: a slow line must never run out of retries."""
+    if saved is None:
+        return job
+    if saved.bytes > job.saved.bytes:
+        return replace(job, saved=saved, failures=0, failing_since=None)
+    return replace(job, saved=saved)
+
+
+def _without_version(job: Job, due_at: Instant, *, ran_out: object = False) -> Job:
+    """The vendor has no version any more: nothing was asked, nothing is available."""
+    return replace(
+        job, due_at=due_at, asked_at=None, pending_at=None, available_at=None, link=None, polls=0,
+        ran_out=job.ran_out + bool(ran_out),
+    )  # fmt: skip
+
+
+def _failed(job: Job, at: Instant, reason: str) -> Job:
+    since = at if job.failing_since is None else job.failing_since
+    return replace(job, reason=reason, failures=job.failures + 1, failing_since=since)

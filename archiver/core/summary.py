@@ -1,0 +1,92 @@
+"""What a run did, in the numbers and names of the public report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from archiver.core.model import Instant, VideoId
+
+SCHEMA = 1
+
+
+def iso(at: Instant | None) -> str | None:
+    """ISO 8601 in UTC to the second, as all our files have it; None for no time at all."""
+    if at is None or not abs(at) < 1e11:
+        return None
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A selected video that is not archived, and why."""
+
+    video: VideoId
+    title: str
+    state: str
+    reason: str
+    attempts: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that stands in ``failures``."""
+        return {
+            "video": str(self.video), "title": self.title, "state": self.state,
+            "reason": self.reason, "attempts": self.attempts,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class ApiCalls:
+    """Calls that were sent, by what they were for."""
+
+    token: int = 0
+    list: int = 0
+    request: int = 0
+    poll: int = 0
+    extras: int = 0
+
+
+@dataclass(slots=True)
+class Summary:
+    """One run.  The counts of videos other than ``selected`` add up to ``selected``."""
+
+    started_at: Instant
+    seconds: float = 0.0
+    outcome: str = "complete"  # complete, partial, stopped, refused
+    exit_code: int = 0
+    selected: int = 0
+    already_archived: int = 0
+    archived: int = 0
+    skipped: int = 0
+    parked: int = 0
+    gone: int = 0
+    remaining: int = 0
+    bytes_downloaded: int = 0
+    bytes_archived: int = 0
+    api_calls: ApiCalls = field(default_factory=ApiCalls)
+    expired: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    message: str = ""  # why it stopped or was refused, in one sentence; "" where all is said
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of ``run --json`` and ``--report``."""
+        calls = self.api_calls
+        said = {"message": self.message} if self.message else {}
+        return {
+            "schema": SCHEMA, "outcome": self.outcome, "exit_code": self.exit_code,
+            "started_at": iso(self.started_at), "seconds": round(self.seconds, 3),
+            "videos": {
+                "selected": self.selected, "already_archived": self.already_archived,
+                "archived": self.archived, "skipped": self.skipped, "parked": self.parked,
+                "gone": self.gone, "remaining": self.remaining,
+            },
+            "bytes": {"downloaded": self.bytes_downloaded, "archived": self.bytes_archived},
+            "api_calls": {
+                "token": calls.token, "list": calls.list, "request": calls.request,
+                "poll": calls.poll, "extras": calls.extras,
+            },
+            "expired": self.expired,
+            "failures": [failure.as_json() for failure in self.failures],
+            **said,
+        }  # fmt: skip

@@ -1,0 +1,94 @@
+"""What may go wrong, and whose turn it is then.
+
+Misfortune                   expected; `perform` turns it into an event, nobody else catches
+├── WeatherError             the host, the line or the account; not this file's fault
+├── NotFoundError            404
+├── DeniedError              402, 403 from the API
+├── BadAnswerError           the API answered with something that is no answer
+├── LinkRefusedError         the download host refuses the address
+├── BrokenError              the transfer broke; what was saved stays
+└── CorruptError             the bytes are not the file; start from 0
+ArchiverError                a person must act: one sentence, a hint, an exit code
+├── SettingsError (2)  ├── AuthError (3)  ├── DestinationError (4)  └── ListingError (1)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from archiver.core.model import Instant
+
+
+class ArchiverError(Exception):
+    """A person must act.  The message is one sentence; ``hint`` says what to do."""
+
+    exit_code: ClassVar[int] = 1
+    hint: str = ""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint or self.hint
+
+
+class SettingsError(ArchiverError):
+    """Wrong usage or settings."""
+
+    exit_code = 2
+
+
+class AuthError(ArchiverError):
+    """The credentials were refused, or there are none."""
+
+    exit_code = 3
+    hint = "Check ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET, then run `archiver doctor`."
+
+
+class DestinationError(ArchiverError):
+    """The destination cannot be used: locked, not writable, not a folder, full, damaged."""
+
+    exit_code = 4
+
+
+class ListingError(ArchiverError):
+    """A listing that cannot be believed: empty, or half of what it was."""
+
+    exit_code = 1
+
+
+class Misfortune(Exception):  # noqa: N818  a misfortune is no error of ours
+    """Something expected went wrong outside."""
+
+
+class WeatherError(Misfortune):
+    """A host, the line or the account is in trouble; no file is to blame.
+
+    ``host`` is the origin concerned; ``retry_at`` is when the host said to come back, if it did.
+    """
+
+    def __init__(self, host: str, reason: str, retry_at: Instant | None = None) -> None:
+        super().__init__(reason)
+        self.host, self.retry_at = host, retry_at
+
+
+class NotFoundError(Misfortune):
+    """404: the vendor does not know it."""
+
+
+class DeniedError(Misfortune):
+    """402 or 403 from the API: the account may not have this file."""
+
+
+class BadAnswerError(Misfortune):
+    """The API's answer is no JSON object of the expected kind."""
+
+
+class LinkRefusedError(Misfortune):
+    """401, 403, 404, 410 or a page of text instead of the file: the address is dead."""
+
+
+class BrokenError(Misfortune):
+    """The transfer ended early, stalled or answered nonsense; saved bytes stay good."""
+
+
+class CorruptError(Misfortune):
+    """What was saved is not the file, or changed under way: the next fetch starts from byte 0."""

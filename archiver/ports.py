@@ -1,0 +1,307 @@
+"""The sockets in the wall: what the engine needs from the outside, and nothing more.
+
+Each port is a Protocol of a few methods.  What each may raise is drawn in ``archiver.errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from archiver.core.lifecycle import Event
+from archiver.core.model import (
+    Channel,
+    ChannelId,
+    Downloadable,
+    Holding,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Saved,
+    Video,
+    VideoId,
+)
+
+
+class Clock(Protocol):
+    """Time, injected so that a test can own it."""
+
+    def now(self) -> Instant:
+        """Unix seconds by the server's clock; never jumps with the machine's wall clock."""
+        ...
+
+    def heard(self, date: str, sent_at: Instant, got_at: Instant) -> None:
+        """A server's ``Date`` header; *sent_at* and *got_at* are ``now()`` around the call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """API calls that may be sent now, and when there will be more if there are none."""
+
+    calls: int
+    more_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing.  ``complete``: the last page of a listing that was read to its end."""
+
+    videos: tuple[Video, ...]
+    complete: bool = False
+
+
+class Vendor(Protocol):
+    """The vendor's API.
+
+    Every call may raise WeatherError, NotFoundError, DeniedError, BadAnswerError and AuthError.
+    """
+
+    async def request(self, key: JobKey) -> Downloadable:
+        """POST: ask for the file to be prepared."""
+        ...
+
+    async def status(self, key: JobKey) -> Downloadable:
+        """GET: how the file is doing."""
+        ...
+
+    def allowance(self) -> Allowance:
+        """What the rate limit, the weather and ``--requests`` leave right now."""
+        ...
+
+    def channels(self) -> AsyncIterator[Channel]:
+        """Every channel the credentials see."""
+        ...
+
+    async def channel(self, name: str) -> Channel:
+        """A channel by its ID or its name."""
+        ...
+
+    async def video(self, video_id: VideoId) -> Video:
+        """One video's own page."""
+        ...
+
+    def account_videos(self) -> AsyncIterator[Page]:
+        """Every video of the account, page by page."""
+        ...
+
+    def channel_videos(self, channel_id: ChannelId) -> AsyncIterator[Page]:
+        """Every video of a channel, public and private."""
+        ...
+
+    def playlist_videos(self, playlist_id: int) -> AsyncIterator[Page]:
+        """Every video of a playlist."""
+        ...
+
+
+class Part(Protocol):
+    """A file being written, in order.  The source asks for room, fills it, and says so.
+
+    ``offset`` counts the bytes handed over so far, durable or not.  No ``bytes`` cross this port:
+    ``room`` and ``filled`` are plain calls, so a protocol's ``get_buffer``/``buffer_updated`` can
+    use them from any loop; only ``flush`` waits.
+    """
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte belongs."""
+        ...
+
+    def room(self) -> memoryview:
+        """A writable view for the next bytes; never empty unless a flush is due."""
+        ...
+
+    def filled(self, count: int) -> bool:
+        """*count* bytes of the last ``room`` are valid now.  True: await ``flush`` before more."""
+        ...
+
+    async def flush(self) -> None:
+        """Write and hash what was handed over.
+
+        Raises:
+            DestinationError: the disk is full or refuses; nothing after the last sync counts.
+        """
+        ...
+
+    async def sync(self) -> int:
+        """Flush, make durable, and return how many bytes are.  An error is never retried."""
+        ...
+
+    async def restart(self) -> None:
+        """Forget every byte and begin again at 0."""
+        ...
+
+    async def read(self, start: int, count: int) -> bytes:
+        """Bytes that were written before: to compare, never to move."""
+        ...
+
+    async def sha256(self) -> str:
+        """The SHA-256 of all bytes so far, as hex."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the file; what was synced stays."""
+        ...
+
+
+class Source(Protocol):
+    """Moves the bytes of one address into a part."""
+
+    async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
+        """Download from ``saved.bytes`` on, until the file is complete.
+
+        Args:
+            saved: what the ledger says is durable; the part stands at that offset.
+            report: told of every byte received, and asked to record each durable stretch.
+
+        Returns:
+            What is saved now; ``total`` equals ``bytes``.  Not yet synced, not yet checked.
+
+        Raises:
+            WeatherError, LinkRefusedError, BrokenError, CorruptError, DestinationError.
+        """
+        ...
+
+
+class Progress(Protocol):
+    """Who follows a transfer."""
+
+    def received(self, count: int) -> None:
+        """*count* more bytes came over the line."""
+        ...
+
+    async def durable(self, saved: Saved) -> None:
+        """A stretch was synced: record it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where a video's files belong: ``folder`` below DEST, ``stem`` of every name in it.
+
+    Chosen once, when the video is first listed, by ``core.naming``, and kept in the ledger.
+    """
+
+    video: Video
+    folder: str
+    stem: str
+
+
+class Vault(Protocol):
+    """The archive's files: parts, and the one way in which a part gets its final name."""
+
+    async def part(self, key: JobKey, saved: Saved) -> tuple[Part, Saved]:
+        """Open the part of *key*, cut back to what is durable.
+
+        Returns:
+            The part and what it really holds: ``NOTHING`` where the file is missing or shorter
+            than the ledger says.
+        """
+        ...
+
+    async def check(self, key: JobKey, saved: Saved) -> str | None:
+        """Walk the container (MP4 boxes, FLV tags).  None, or what is wrong with it."""
+        ...
+
+    async def publish(self, job: Job, shelf: Shelf) -> tuple[Holding, ...]:
+        """Sync, rename without overwriting, sync the folders; sidecar first.
+
+        Safe to repeat after a crash at any instant: a file that stands there already with the
+        right SHA-256 is adopted.
+
+        Raises:
+            CorruptError: neither the part nor the published file is there any more.
+            DestinationError: the disk is full or refuses.
+        """
+        ...
+
+    def free_bytes(self) -> int:
+        """What may still be written: free space less a reserve."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a listed video: its last description, and the newest job."""
+
+    video: Video
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of the selection that is worth planning now.
+
+    ``jobs`` holds every fetched, available, requested or asked-for job of the selection and the
+    next discovered ones by (vendor's deletion date, id).  ``more`` says that other discovered
+    jobs are due now; ``next_due_at`` is when the next one outside ``jobs`` becomes due.
+    """
+
+    jobs: tuple[Job, ...]
+    more: bool
+    next_due_at: Instant
+
+
+class Ledger(Protocol):
+    """The durable memory: one row a job, one line an event, one row a holding.
+
+    Everything that changes returns only after a commit that survives a power cut; what is queued
+    at the same time shares one commit.
+    """
+
+    async def reconcile(
+        self, videos: Sequence[Video], now: Instant, variant: str
+    ) -> Mapping[str, int]:
+        """Take in one page of a listing, in one transaction, by ``core.listing.listed``.
+
+        Returns:
+            How many were "new", "changed", "renamed", "reopened", "skipped", "same".
+        """
+        ...
+
+    async def select(self, ids: Sequence[VideoId]) -> None:
+        """Add videos to this run's selection (kept for the life of the connection only)."""
+        ...
+
+    async def window(self, now: Instant, variant: str, limit: int) -> Window:
+        """Read what is worth planning, at most *limit* discovered jobs."""
+        ...
+
+    async def record(self, job: Job, event: Event, at: Instant) -> Job:
+        """Apply *event* to *job*, write row, event and holdings in one transaction.
+
+        Raises:
+            IllegalTransitionError: the event does not fit the job; nothing was written.
+        """
+        ...
+
+    async def shelf(self, video_id: VideoId) -> Shelf:
+        """What the last listing said of the video, and where its files belong."""
+        ...
+
+    async def counts(self, variant: str) -> Mapping[JobState, int]:
+        """How many jobs of the selection stand in each state."""
+        ...
+
+
+class Observer(Protocol):
+    """Who watches a run: the console, the log, a report.  Plain calls, never awaited."""
+
+    def began(self, step: str, job: Job) -> None:
+        """A hand took up a job; *step* is "request", "poll", "fetch" or "verify"."""
+        ...
+
+    def received(self, job: Job, count: int) -> None:
+        """*count* more bytes of the file came over the line."""
+        ...
+
+    def recorded(self, before: Job, event: Event, after: Job) -> None:
+        """A fact is in the ledger: from here on it may be told."""
+        ...
+
+    def said(self, text: str, *, warning: bool = False) -> None:
+        """Something about the run as a whole: listings, weather, warnings."""
+        ...
