@@ -62,12 +62,15 @@ class Misfortune(Exception):  # noqa: N818  a misfortune is no error of ours
 class WeatherError(Misfortune):
     """A host, the line or the account is in trouble; no file is to blame.
 
-    ``host`` is the origin concerned; ``retry_at`` is when the host said to come back, if it did.
+    ``host`` is the origin concerned; ``retry_at`` is when the host said to come back, if it did;
+    ``sent`` is False where the request surely had no effect: it never left, or was refused.
     """
 
-    def __init__(self, host: str, reason: str, retry_at: Instant | None = None) -> None:
+    def __init__(
+        self, host: str, reason: str, retry_at: Instant | None = None, *, sent: bool = True
+    ) -> None:
         super().__init__(reason)
-        self.host, self.retry_at = host, retry_at
+        self.host, self.retry_at, self.sent = host, retry_at, sent
 
 
 class NotFoundError(Misfortune):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from archiver.core.lifecycle import Event
+from archiver.core.listing import Known as Known  # kept importable from here
 from archiver.core.model import (
     Channel,
     ChannelId,
@@ -224,14 +225,6 @@ class Vault(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows of a listed video: its last description, and the newest job."""
-
-    video: Video
-    job: Job
-
-
-@dataclass(frozen=True, slots=True)
 class Window:
     """The part of the selection that is worth planning now.
 
@@ -266,6 +259,10 @@ class Ledger(Protocol):
         """Add videos to this run's selection (kept for the life of the connection only)."""
         ...
 
+    async def leave(self, key: JobKey) -> None:
+        """Keep a job of the selection out of this run's windows: it is left for the next run."""
+        ...
+
     async def window(self, now: Instant, variant: str, limit: int) -> Window:
         """Read what is worth planning, at most *limit* discovered jobs."""
         ...
@@ -288,7 +285,7 @@ class Ledger(Protocol):
 
 
 class Observer(Protocol):
-    """Who watches a run: the console, the log, a report.  Plain calls, never awaited."""
+    """Who watches a run: console, log, report.  Plain calls, never awaited."""
 
     def began(self, step: str, job: Job) -> None:
         """A hand took up a job; *step* is "request", "poll", "fetch" or "verify"."""

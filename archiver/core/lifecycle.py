@@ -103,19 +103,28 @@ class RanOut:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Every byte is in the part file, checked and synced."""
+    """Every byte is in the part file, checked and synced.
+
+    ``flaw`` says what is wrong with the container of a file that came twice the same: the vendor
+    has no other.
+    """
 
     saved: Saved
     sha256: str
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """The bytes are not the file; the next fetch starts again from byte 0."""
+    """The bytes are not the file; the next fetch starts again from byte 0.
+
+    ``sha256`` of what was refused: if the next fetch brings the same, it is what there is.
+    """
 
     at: Instant
     reason: str
     due_at: Instant
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +222,10 @@ def apply(job: Job, event: Event) -> Job:
             return _failed(replace(_with_saved(after, saved), due_at=due_at), at, reason)
         case Hindered(reason, due_at, saved):
             return replace(_with_saved(after, saved), due_at=due_at, reason=reason)
-        case Fetched(saved, sha256):
-            return replace(_with_saved(after, saved), sha256=sha256)
-        case Corrupt(at, reason, due_at):
-            clean = replace(after, due_at=due_at, saved=NOTHING, sha256=None)
+        case Fetched(saved, sha256, flaw):
+            return replace(_with_saved(after, saved), sha256=sha256, reason=flaw)
+        case Corrupt(at, reason, due_at, sha256):
+            clean = replace(after, due_at=due_at, saved=NOTHING, sha256=sha256)
             if state is S.DISCOVERED:  # the part was lost after the fetch: ask before posting
                 clean = replace(clean, link=None, pending_at=None)
             return _failed(clean, at, reason)

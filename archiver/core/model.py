@@ -17,6 +17,7 @@ Format = Literal["mp4", "flv"]
 
 NEVER = Instant(float("inf"))
 NOW = Instant(0.0)  # as a due time: at once
+DAY_S = 86_400.0  # also the window to assume where the vendor does not say: the specification's
 
 
 class JobState(StrEnum):
@@ -117,6 +118,8 @@ class Saved:
 
     ``source`` is a fingerprint of the address the bytes came from: bytes of two addresses may be
     joined only under the rules of ``core.resume``.  ``joined`` says that it was done.
+
+    ``measured``: nobody announced the length; the total is only where the body ended.
     """
 
     bytes: int = 0
@@ -125,6 +128,7 @@ class Saved:
     last_modified: str | None = None
     source: str = ""
     joined: bool = False
+    measured: bool = False
 
 
 NOTHING = Saved()

@@ -1,0 +1,138 @@
+"""What is outstanding, and how much more may be: nothing is asked for that would run out.
+
+Outstanding is what was asked for and is not yet saved.  Not asking for too much, rather than
+trying again, is how a version never expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from archiver.core.model import DAY_S, NEVER, Instant, Job, JobState
+from archiver.core.steps import Budget, Fetch, Poll, Request, Step
+
+
+def deadline(job: Job) -> Instant:
+    """By when the file must be fetched: what the server said, else a day from first seen."""
+    if job.link is not None and job.link.expires_at != NEVER:
+        return job.link.expires_at
+    return NEVER if job.available_at is None else Instant(job.available_at + DAY_S)
+
+
+def outstanding_bytes(job: Job, typical_bytes: int) -> int:
+    """What the line still owes for a version that was asked for; 0 for any other job."""
+    if not is_outstanding(job):
+        return 0
+    return _left_bytes(job, typical_bytes)
+
+
+def is_outstanding(job: Job) -> bool:
+    """A version was asked for, and its bytes are not all saved."""
+    if job.state is JobState.DISCOVERED:
+        return job.asked_at is not None
+    return job.state in (JobState.REQUESTED, JobState.AVAILABLE)
+
+
+def _left_bytes(job: Job, typical_bytes: int) -> int:
+    size = job.size_bytes
+    return max(0, (typical_bytes if size is None else size) - job.saved.bytes)
+
+
+class Spender:
+    """One planning: what is left of the budget while steps are chosen."""
+
+    def __init__(self, budget: Budget, active: Iterable[Job], now: Instant) -> None:
+        self.budget, self.now = budget, now
+        self.calls, self.polls, self.fetches = budget.calls, budget.polls, budget.fetches
+        waiting = [job for job in active if is_outstanding(job)]
+        self.files = len(waiting)
+        self.bytes = sum(_left_bytes(job, budget.typical_bytes) for job in waiting)
+        self.wakes: list[Instant] = []
+        self.short_of_disk = False
+
+    def affords(self, job: Job, step: Step) -> bool:
+        """Spend what *step* costs, if it is there."""
+        match step:
+            case Fetch():
+                return self._fetch(job)
+            case Request():
+                return self._admits(job) and self._call()
+            case Poll():
+                if self.polls <= 0:
+                    return False  # woken by the poll that ends
+                if not self._call():
+                    return False
+                self.polls -= 1
+                return True
+            case _:
+                return True
+
+    def _call(self) -> bool:
+        if self.calls <= 0:
+            self.wakes.append(self.budget.more_at)
+            return False
+        self.calls -= 1
+        return True
+
+    def _fetch(self, job: Job) -> bool:
+        if self.fetches <= 0:
+            return False  # woken by the download that ends
+        closed_until = self.budget.closed.get(host_of(job))
+        if closed_until is not None:
+            self.wakes.append(closed_until)
+            return False
+        if not self._can_end(job):
+            return False
+        self.fetches -= 1
+        return True
+
+    def _can_end(self, job: Job) -> bool:
+        """A fetch starts if it can end at the measured rate, before the run's limit too.
+
+        One that no window could hold starts all the same: what it saves is kept.
+        """
+        rate = self.budget.rate_bytes_s
+        needs_s = 0.0 if rate is None else _left_bytes(job, self.budget.typical_bytes) / rate
+        ends_at = deadline(job)
+        says_so = job.link is not None and job.link.expires_at != NEVER
+        if says_so and self.now + needs_s > ends_at and needs_s < 0.8 * self.budget.window_s:
+            self.wakes.append(ends_at)
+            return False
+        return self.now < self.budget.ends_at
+
+    def _admits(self, job: Job) -> bool:
+        """Never ask for more than can be fetched before it runs out."""
+        budget, size = self.budget, _left_bytes(job, self.budget.typical_bytes)
+        if self.bytes + size > budget.disk_bytes:
+            self.short_of_disk = True
+            return False
+        if self.files >= budget.files_most:
+            return False
+        if self.files > 0 and self.bytes + size > budget.bytes_most:
+            return False
+        if not self._in_time(size):
+            return False
+        if self.calls > 0:
+            self.files += 1
+            self.bytes += size
+        return True
+
+    def _in_time(self, size: int) -> bool:
+        """With a time limit: only what can be fetched by then, or still by the next run."""
+        rate = self.budget.rate_bytes_s
+        ready_at = self.now + self.budget.generation_s
+        done_at = ready_at + (0.0 if rate is None else (self.bytes + size) / rate)
+        if self.now >= self.budget.ends_at:
+            return False
+        return done_at <= self.budget.ends_at or (
+            ready_at + self.budget.window_s > self.budget.next_run_at
+        )
+
+
+def host_of(job: Job) -> str:
+    """The origin of the job's address, as ``https://host:port``; "" where it has none."""
+    if job.link is None:
+        return ""
+    parts = urlsplit(job.link.url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,165 @@
+"""What a run learns about the vendor and the line, and what follows from it.
+
+Plain arithmetic over what was seen: how long files take to be generated, how fast bytes come,
+how large files are, how long an address lives.  Nothing here asks a clock: times are passed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from archiver.core.model import DAY_S, Instant
+
+UNKNOWN_SIZE = 1 << 30  # three hours of video are 2 to 2.6 GB; most are shorter
+_SAMPLES = 200  # enough for a stable percentile, few enough to follow a change within a night
+_GENERATION_QUANTILE = 0.8  # four first polls in five find their file: few calls, little waiting
+
+
+class Meter:
+    """How fast bytes come while anything is being downloaded, over the last *span_s* of that.
+
+    Time without a download does not count: an idle line says nothing about its speed.
+    """
+
+    def __init__(self, span_s: float = 60.0) -> None:
+        self.span_s = span_s
+        self._rate: float | None = None
+        self._running = 0
+        self._since = Instant(0.0)
+        self._bytes = 0
+
+    def started(self, now: Instant) -> None:
+        """A download began."""
+        self._settle(now)
+        if self._running == 0:
+            self._since = now
+        self._running += 1
+
+    def received(self, count: int, now: Instant) -> None:
+        """*count* bytes came."""
+        self._bytes += count
+        if now - self._since >= self.span_s / 8:
+            self._settle(now)
+
+    def ended(self, now: Instant) -> None:
+        """A download ended, in whichever way."""
+        self._settle(now)
+        self._running -= 1
+
+    def _settle(self, now: Instant) -> None:
+        took = now - self._since
+        if self._running == 0 or took <= 0:
+            return
+        if self._bytes == 0 and took < self.span_s / 8:
+            return  # between two chunks: says nothing yet
+        fresh = self._bytes / took
+        weight = min(1.0, took / self.span_s * 2)
+        self._rate = fresh if self._rate is None else self._rate + weight * (fresh - self._rate)
+        self._bytes, self._since = 0, now
+
+    @property
+    def rate_bytes_s(self) -> float | None:
+        """All downloads together; None before the first byte."""
+        return self._rate or None
+
+    def remember(self, rate_bytes_s: float) -> None:
+        """Start from what an earlier run measured."""
+        self._rate = rate_bytes_s
+
+
+class Learnt:
+    """The vendor's habits, as this run and the runs before it saw them."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.meter = Meter()
+        self.window_s = DAY_S
+        self.window_seen = False
+        self._generation: deque[float] = deque(maxlen=_SAMPLES)
+        self._sizes: deque[int] = deque(maxlen=_SAMPLES)
+        self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
+
+    def generated(self, after_s: float, not_before_s: float) -> None:
+        """A file was ready at *after_s*, and not yet at *not_before_s*, since it was asked for.
+
+        The middle is kept: were it the later bound, each poll would push the next one further.
+        """
+        self._generation.append(max(0.0, (after_s + not_before_s) / 2))
+
+    @property
+    def generation_s(self) -> float | None:
+        """When most files are ready, since their POST; None while nothing is known."""
+        if not self._generation:
+            return None
+        return _quantile(self._generation, _GENERATION_QUANTILE)
+
+    def window(self, seconds: float) -> None:
+        """An address that had just been made lives *seconds*: the shortest one counts."""
+        if seconds <= 0:
+            return
+        self.window_s = min(self.window_s, seconds) if self.window_seen else min(DAY_S, seconds)
+        self.window_seen = True
+        self.meter.span_s = min(60.0, max(1.0, self.window_s / 2))
+
+    def fetched(self, size_bytes: int) -> None:
+        """A file came in time: one more may be outstanding."""
+        self._sizes.append(size_bytes)
+        self._cap += 1
+
+    def late(self) -> None:
+        """A version ran out: half as many may be outstanding."""
+        self._cap = max(1.0, self._cap / 2)
+
+    @property
+    def typical_bytes(self) -> int:
+        """What to assume of a file whose size nobody said: the 90th percentile so far."""
+        return int(_quantile(self._sizes, 0.9)) if self._sizes else UNKNOWN_SIZE
+
+    @property
+    def files_most(self) -> int:
+        """How many files may be outstanding, by count: doubles with each full round in time."""
+        return max(1, int(self._cap))
+
+    def bytes_most(self) -> float:
+        """How many bytes may be outstanding so that none runs out before its turn.
+
+        Infinite while no rate is known: then the count alone bounds.  Never more than a day's.
+        """
+        rate = self.meter.rate_bytes_s
+        if rate is None:
+            return float("inf")
+        return rate * min(0.8 * self.window_s, DAY_S)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is worth keeping for the next run."""
+        return {
+            "generation": [round(s, 3) for s in self._generation],
+            "sizes": list(self._sizes),
+            "rate": self.meter.rate_bytes_s,
+            "window": self.window_s if self.window_seen else None,
+        }
+
+    def remember(self, kept: Mapping[str, Any]) -> None:
+        """Take in what an earlier run kept; the rate only as a beginning.
+
+        What is not of the expected kind is passed over: it is advice, not a record.
+        """
+        self._generation.extend(_numbers(kept.get("generation")))
+        self._sizes.extend(int(n) for n in _numbers(kept.get("sizes")))
+        for rate in _numbers([kept.get("rate")]):
+            self.meter.remember(rate)
+        for window in _numbers([kept.get("window")]):
+            self.window(window)
+
+
+def _quantile(samples: deque[int] | deque[float], share: float) -> float:
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _numbers(values: object) -> list[float]:
+    if not isinstance(values, list):
+        return []
+    return [v for v in values if isinstance(v, int | float) and 0 < v < 1e15]

@@ -1,0 +1,141 @@
+"""What to do next, and when: a pure function of (jobs, busy, now, budget, policy).
+
+Two questions, two functions.  ``next_step`` looks at one job; ``plan`` looks at all of them and
+only chooses among the answers of ``next_step``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+
+from archiver.core.admission import Spender, deadline
+from archiver.core.model import NEVER, Instant, Job, JobKey, JobState
+from archiver.core.steps import (
+    Budget,
+    Expire,
+    Fetch,
+    GiveUp,
+    Plan,
+    Policy,
+    Poll,
+    Publish,
+    Request,
+    Step,
+)
+
+
+def margin_s(window_s: float, policy: Policy) -> float:
+    """How close to its end an address counts as dead: it scales with the window seen."""
+    return min(policy.margin_most_s, policy.margin_share * window_s)
+
+
+def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step | None:
+    """Return the step *job* needs at *now*, or None if it is final or not yet due."""
+    if job.state.is_final or not is_due(job, now, policy):
+        return None
+    if _is_hopeless(job, now, policy):
+        return GiveUp(job.key, job.reason or "too many failures")
+    match job.state:
+        case JobState.FETCHED:
+            return Publish(job.key)
+        case JobState.AVAILABLE if job.link is not None:
+            # Refusing uses only what the server said: NEVER is never near.
+            alive = job.link.expires_at - now > margin_s(window_s, policy)
+            return Fetch(job.key) if alive else Expire(job.key)
+        case JobState.DISCOVERED if job.asked_at is None:
+            return Request(job.key)
+        case _:
+            # Requested, or asked for with the answer lost: a GET tells, and asks for nothing.
+            return Poll(job.key)
+
+
+def is_due(job: Job, now: Instant, policy: Policy) -> bool:
+    """The job's time has come, or was set so far off that a wrong clock must have set it."""
+    wait_s = job.due_at - now
+    return wait_s <= 0 or wait_s > policy.longest_wait_s
+
+
+def _is_hopeless(job: Job, now: Instant, policy: Policy) -> bool:
+    if job.failures < policy.failures_most or job.failing_since is None:
+        return False
+    return now - job.failing_since >= policy.failing_least_s
+
+
+def plan(
+    jobs: Iterable[Job], busy: AbstractSet[JobKey], now: Instant, budget: Budget, policy: Policy
+) -> Plan:
+    """Choose the steps to start at *now*.
+
+    Args:
+        jobs: the live window, in any order; final ones are passed over.
+        busy: keys a hand already holds; they get no second step.
+        budget: what may be spent.
+
+    Returns:
+        Steps in order of urgency.  ``wake_at`` is later than *now* unless a step was chosen.
+    """
+    active = [job for job in jobs if not job.state.is_final]
+    idle = [job for job in active if job.key not in busy]
+    due = [
+        (job, step)
+        for job in idle
+        if (step := next_step(job, now, budget.window_s, policy)) is not None
+    ]
+    due.sort(key=lambda pair: _urgency(pair[0]))
+    spender = Spender(budget, active, now)
+    chosen = tuple(step for job, step in due if spender.affords(job, step))
+    later = [job.due_at for job in idle if not is_due(job, now, policy)]
+    wakes = [at for at in (*later, *spender.wakes) if at > now]
+    starved = len(wakes) < len(later) + len(spender.wakes)
+    wake_at = min(wakes, default=NEVER)
+    if starved:  # a wake in the past: whoever set it is late; look again soon
+        wake_at = min(wake_at, Instant(now + 1.0))
+    return Plan(chosen, wake_at, spender.short_of_disk)
+
+
+_RANK = {
+    JobState.FETCHED: 0,  # frees disk and finishes a file
+    JobState.AVAILABLE: 1,  # the address is dying; earliest deadline first
+    JobState.REQUESTED: 2,
+    JobState.DISCOVERED: 3,
+}
+
+
+def _urgency(job: Job) -> tuple[int, float, float, JobKey]:
+    # A version whose answer was lost may be available already: with the requested ones.
+    asked = job.state is JobState.DISCOVERED and job.asked_at is not None
+    rank = 2 if asked else _RANK[job.state]
+    return (rank, deadline(job), job.delete_at if rank == 3 else job.due_at, job.key)
+
+
+def poll_at(
+    job: Job, now: Instant, generation_s: float | None, window_s: float, policy: Policy
+) -> Instant:
+    """When to ask again about a file that is being prepared.
+
+    The first time when most files are ready (*generation_s* after the POST, if that is known,
+    else after a second), then when 1.6 times as long has passed, at most five minutes, and never
+    more than a tenth of the window: waiting is time the address loses.
+    """
+    asked_at = now if job.asked_at is None else job.asked_at
+    passed_s = max(0.0, now - asked_at)
+    first_s = policy.poll_first_s if generation_s is None else max(0.05, generation_s)
+    if passed_s < first_s * 0.9:
+        return Instant(asked_at + first_s * _jitter(job, "first"))
+    wait_s = max(policy.poll_factor * policy.poll_first_s, (policy.poll_factor - 1) * passed_s)
+    most_s = min(policy.poll_most_s, max(0.2, 0.1 * window_s))
+    return Instant(now + min(most_s, wait_s) * _jitter(job, "poll"))
+
+
+def retry_at(job: Job, now: Instant, policy: Policy) -> Instant:
+    """When to try again after a failure: doubles each time, spread so retries do not march."""
+    wait_s = min(policy.retry_most_s, policy.retry_first_s * 2.0 ** min(job.failures, 30))
+    return Instant(now + wait_s * _jitter(job, "retry"))
+
+
+def _jitter(job: Job, salt: str) -> float:
+    """A factor in [0.95, 1.05) that depends only on the job, so a plan can be replayed."""
+    seed = f"{salt}:{job.key}:{job.polls}:{job.failures}".encode()
+    return 0.95 + int.from_bytes(hashlib.blake2s(seed, digest_size=4).digest()) / 2**32 / 10

@@ -1,0 +1,230 @@
+"""The one loop: plan, perform, record, and again.
+
+Everything that can be decided was decided in ``core``; everything that can fail outside is in
+``adapters``.  The engine owns the live window in memory: an event replaces the job there before
+its key leaves ``busy``, and the ledger is read only to refill the window.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+from anyio.abc import TaskGroup
+
+from archiver.core import lifecycle as life
+from archiver.core.admission import host_of, is_outstanding
+from archiver.core.learning import Learnt
+from archiver.core.lifecycle import Event
+from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
+from archiver.core.schedule import plan
+from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Step
+from archiver.core.weather import Weather
+from archiver.errors import ArchiverError, AuthError, DestinationError
+from archiver.perform import Hands
+from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
+
+_WINDOW = 512  # discovered jobs in memory: planning costs the window only
+_PAUSE_S = 0.01  # between two plans: what happens together is planned together
+_FAREWELL_S = 4.0  # to sync and record what is in the air when the run is stopped
+_PROGRESS = (life.Asked, life.Available, life.Progressed, life.Fetched, life.Stored, life.NotFound)
+
+
+class Ending(StrEnum):
+    """Why a run ended."""
+
+    DONE = "done"  # nothing is left to do tonight
+    WAITED = "waited"  # no progress of any kind for --max-wait
+    STOPPED = "stopped"  # interrupted
+    TIME_UP = "time is up"  # --max-duration
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What this run may use: hands, and time."""
+
+    variant: Format = "mp4"
+    downloads: int = 8
+    requests: int = 8
+    max_wait_s: float = 6 * 3600.0
+    started_at: Instant = NOW
+    ends_at: Instant = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports that one run works with."""
+
+    vendor: Vendor
+    vault: Vault
+    ledger: Ledger
+    clock: Clock
+    weather: Weather
+    observer: Observer
+
+
+class Engine:
+    """Works until every selected job is final, or nothing more can be done tonight.
+
+    Safe to cancel or kill at any await: a step in the air is forgotten, the ledger is not, and the
+    next run plans from the ledger as if nothing had happened.
+    """
+
+    def __init__(
+        self, world: World, hands: Hands, learnt: Learnt, policy: Policy, limits: Limits
+    ) -> None:
+        self._world, self._hands, self._learnt = world, hands, learnt
+        self._policy, self._limits = policy, limits
+        self._jobs: dict[JobKey, Job] = {}
+        self._busy: dict[JobKey, Step] = {}
+        self._touched: set[JobKey] = set()
+        self._strikes: Counter[JobKey] = Counter()
+        self._more, self._next_due_at = True, NOW
+        self._changed = anyio.Event()
+        self._last_progress = world.clock.now()
+        self._halted: ArchiverError | None = None
+
+    async def run(self, stop: anyio.Event) -> Ending:
+        """Work until there is an end, or *stop* is set.
+
+        Raises:
+            ArchiverError: a person must act; what was running was brought to a good end first.
+        """
+        ending = Ending.STOPPED
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, stop, tasks)
+            ending = await self._loop(tasks)
+            tasks.cancel_scope.cancel()
+        if self._halted is not None:
+            raise self._halted
+        return Ending.STOPPED if stop.is_set() else ending
+
+    async def _watch(self, stop: anyio.Event, tasks: TaskGroup) -> None:
+        await stop.wait()
+        tasks.cancel_scope.cancel()
+
+    async def _loop(self, tasks: TaskGroup) -> Ending:
+        while True:
+            self._changed = anyio.Event()
+            await self._refill()
+            now = self._world.clock.now()
+            todo = plan(self._jobs.values(), self._busy.keys(), now, self._budget(), self._policy)
+            for step in todo.steps:
+                self._busy[step.key] = step
+                tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
+            ending = self._ending(todo, now)
+            if ending is not None:
+                return ending
+            with anyio.move_on_after(max(0.0, self._wake_at(todo) - now)):
+                await self._changed.wait()
+            await anyio.sleep(_PAUSE_S)
+
+    def _wake_at(self, todo: Plan) -> float:
+        limit_at = self._last_progress + self._limits.max_wait_s
+        return min(todo.wake_at, self._next_due_at, limit_at, self._limits.ends_at)
+
+    def _ending(self, todo: Plan, now: Instant) -> Ending | None:
+        if isinstance(self._halted, DestinationError):
+            return Ending.STOPPED
+        if now >= self._limits.ends_at:
+            return Ending.TIME_UP
+        if now - self._last_progress >= self._limits.max_wait_s:
+            return Ending.WAITED
+        if self._busy:
+            return None
+        if self._halted is not None:
+            return Ending.STOPPED
+        if not self._jobs and not self._more and self._next_due_at == NEVER:
+            return Ending.DONE
+        if todo.short_of_disk and not any(is_outstanding(job) for job in self._jobs.values()):
+            self._halted = DestinationError(
+                "The disk is too full for the next video.",
+                "Make room at the destination and run the same command again.",
+            )
+            return Ending.STOPPED
+        return None
+
+    def _budget(self) -> Budget:
+        world, limits, learnt = self._world, self._limits, self._learnt
+        allowance, now = world.vendor.allowance(), world.clock.now()
+        busy = Counter(type(step) for step in self._busy.values())
+        calls = 0 if self._halted is not None else allowance.calls
+        return Budget(
+            calls=calls,
+            more_at=allowance.more_at,
+            polls=max(1, limits.requests // 2) - busy[Poll],
+            fetches=limits.downloads - busy[Fetch],
+            files_most=learnt.files_most,
+            bytes_most=learnt.bytes_most(),
+            disk_bytes=world.vault.free_bytes(),
+            typical_bytes=learnt.typical_bytes,
+            window_s=learnt.window_s,
+            rate_bytes_s=learnt.meter.rate_bytes_s,
+            generation_s=learnt.generation_s or 0.0,
+            closed=self._closed(now),
+            ends_at=limits.ends_at,
+            next_run_at=Instant(limits.started_at + DAY_S),
+        )
+
+    def _closed(self, now: Instant) -> dict[str, Instant]:
+        """The download hosts that nobody may try yet, and until when."""
+        weather = self._world.weather
+        hosts = {host_of(job) for job in self._jobs.values() if job.state is JobState.AVAILABLE}
+        untils = ((host, weather.closed_until(host, now)) for host in hosts)
+        return {host: until for host, until in untils if until > now}
+
+    async def _refill(self) -> None:
+        """Read the window again, where more is to be had and little is left of it."""
+        now = self._world.clock.now()
+        fresh = sum(job.state is JobState.DISCOVERED for job in self._jobs.values())
+        if not (self._more and fresh < _WINDOW // 4) and now < self._next_due_at:
+            return
+        self._touched.clear()
+        window = await self._world.ledger.window(now, self._limits.variant, _WINDOW)
+        self._more, self._next_due_at = window.more, window.next_due_at
+        for job in window.jobs:
+            # A row that changed since the read began is older than what is in memory.
+            if job.key not in self._touched and job.key not in self._busy:
+                self._jobs[job.key] = job
+
+    async def _work(self, step: Step) -> None:
+        async def record(event: Event) -> Job:
+            return await self._record(step.key, event)
+
+        try:
+            event = await self._hands.perform(step, self._jobs[step.key], record)
+            with anyio.move_on_after(_FAREWELL_S, shield=True):
+                await record(event)
+        except (AuthError, DestinationError) as error:
+            # A person's turn.  Downloads that run go on where only the account is in trouble.
+            self._halted = self._halted or error
+        finally:
+            self._busy.pop(step.key, None)
+            self._changed.set()
+
+    async def _record(self, key: JobKey, event: Event) -> Job:
+        before, now = self._jobs[key], self._world.clock.now()
+        after = await self._world.ledger.record(before, event, now)
+        self._touched.add(key)
+        self._jobs[key] = after
+        if isinstance(event, _PROGRESS):
+            self._last_progress = now
+        if after.state.is_final:
+            del self._jobs[key]
+            self._strikes.pop(key, None)
+        else:
+            await self._count_strike(before, after)
+        self._world.observer.recorded(before, event, after)
+        return after
+
+    async def _count_strike(self, before: Job, after: Job) -> None:
+        """Five failures in a row within one run leave the job for the next."""
+        if after.failures == 0:
+            self._strikes.pop(after.key, None)
+        elif after.failures > before.failures:
+            self._strikes[after.key] += 1
+            if self._strikes[after.key] >= self._policy.strikes_most:
+                del self._jobs[after.key]
+                await self._world.ledger.leave(after.key)

@@ -1,0 +1,250 @@
+"""The hands: one step in, one event out, through the ports.
+
+Rule 1: a misfortune comes back as an event; an exception from here is a bug, or a person's turn.
+Rule 2: what must survive a crash in the middle of a step is recorded through ``record`` first:
+the intent before a POST, the synced stretch of a download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from archiver.core import lifecycle as life
+from archiver.core import schedule
+from archiver.core.admission import host_of
+from archiver.core.learning import Learnt
+from archiver.core.lifecycle import Event
+from archiver.core.model import NEVER, Downloadable, Instant, Job, JobState, Link, Readiness, Saved
+from archiver.core.steps import Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
+from archiver.core.weather import Weather
+from archiver.errors import (
+    AuthError,
+    BadAnswerError,
+    BrokenError,
+    CorruptError,
+    DeniedError,
+    LinkRefusedError,
+    NotFoundError,
+    WeatherError,
+)
+from archiver.ports import Clock, Ledger, Observer, Part, Source, Vault, Vendor
+
+Record: TypeAlias = Callable[[Event], Awaitable[Job]]
+
+_DENIED_MOST = 5  # in a row: the account, not the videos
+_REFUSED_MOST = 3  # the same address again and again: ask for a new version
+_FRESH_SHARE = 0.2  # an address first seen this soon after the last "not yet" shows its window
+
+
+class Hands:
+    """Does one step and says what was seen."""
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        source: Source,
+        vault: Vault,
+        ledger: Ledger,
+        clock: Clock,
+        learnt: Learnt,
+        weather: Weather,
+        observer: Observer,
+        policy: Policy,
+    ) -> None:
+        self._vendor, self._source, self._vault, self._ledger = vendor, source, vault, ledger
+        self._clock, self._learnt, self._weather = clock, learnt, weather
+        self._observer, self._policy = observer, policy
+        self._denied = 0
+
+    async def perform(self, step: Step, job: Job, record: Record) -> Event:
+        """Do *step* for *job*; *record* takes the facts that must be durable on the way.
+
+        Raises:
+            AuthError, DestinationError: a person must act.
+        """
+        match step:
+            case Request():
+                job = await record(life.Asked(self._clock.now()))
+                return await self._ask(job, self._vendor.request, posted=True)
+            case Poll():
+                return await self._ask(job, self._vendor.status, posted=False)
+            case Fetch():
+                return await self._fetch(job, record)
+            case Publish():
+                return await self._publish(job)
+            case Expire():
+                self._learnt.late()
+                now = self._clock.now()
+                again_at = self._retry_at(job) if job.failures > 1 else now
+                return life.RanOut(now, again_at)
+            case GiveUp(_, reason):
+                return life.GaveUp(reason)
+
+    async def _ask(
+        self, job: Job, call: Callable[..., Awaitable[Downloadable]], *, posted: bool
+    ) -> Event:
+        try:
+            answer = await call(job.key)
+        except WeatherError as weather:
+            return self._not_reached(weather, posted=posted)
+        except NotFoundError:
+            if posted:
+                return life.NotFound()
+            # The vendor forgot the request, not the video: that is for the next POST to say.
+            return self._unavailable(job, "the vendor forgot the request (404)")
+        except DeniedError as denied:
+            self._denied += 1
+            if self._denied >= _DENIED_MOST:
+                raise AuthError(
+                    "The vendor refuses one video after the other: this account may not download.",
+                    "Check the role of the credentials, and that the plan includes downloads.",
+                ) from denied
+            return life.GaveUp(f"the vendor denies this video: {denied}")
+        except BadAnswerError as bad:
+            return life.Delayed(self._clock.now(), str(bad), self._retry_at(job))
+        self._denied = 0
+        return self._answered(job, answer, posted=posted)
+
+    def _not_reached(self, weather: WeatherError, *, posted: bool) -> Event:
+        now = self._clock.now()
+        if posted and not weather.sent:
+            return life.Unavailable(now, now, str(weather), counted=False)
+        return life.Hindered(str(weather), weather.retry_at or now)
+
+    def _answered(self, job: Job, answer: Downloadable, *, posted: bool) -> Event:
+        now = self._clock.now()
+        match answer.status:
+            case Readiness.PENDING:
+                asked = replace(job, polls=job.polls + 1) if not posted else job
+                return life.Pending(now, self._poll_at(asked, now))
+            case Readiness.AVAILABLE if answer.link is not None:
+                return self._available(job, answer.link, now)
+            case _ if posted:
+                return self._unavailable(job, "the vendor does not prepare the file")
+            case _ if job.state is JobState.DISCOVERED:
+                # The intent was recorded and the POST never arrived: nothing went wrong.
+                return life.Unavailable(now, now, "not asked for yet", counted=False)
+            case _:
+                if job.link is not None:  # it was there, and is no more
+                    self._learnt.late()
+                return self._unavailable(job, "the vendor no longer prepares the file")
+
+    def _unavailable(self, job: Job, reason: str) -> Event:
+        return life.Unavailable(self._clock.now(), self._retry_at(job), reason)
+
+    def _available(self, job: Job, link: Link, now: Instant) -> Event:
+        if link.expires_at - now <= schedule.margin_s(self._learnt.window_s, self._policy):
+            return self._unavailable(job, "the vendor offers a version that has run out")
+        if job.state is JobState.REQUESTED and link == job.link:
+            # The download host refused this very address: perhaps it will not, a little later.
+            if job.failures >= _REFUSED_MOST:
+                return self._unavailable(job, job.reason or "the address is refused")
+            return life.Available(now, link, self._retry_at(job))
+        self._learn(job, link, now)
+        return life.Available(now, link)
+
+    def _learn(self, job: Job, link: Link, now: Instant) -> None:
+        """Generation time and window show only where the version was just made."""
+        if job.asked_at is None or job.link is not None:
+            return
+        last_pending_s = 0.0 if job.pending_at is None else job.pending_at - job.asked_at
+        self._learnt.generated(now - job.asked_at, last_pending_s)
+        window_s = link.expires_at - now
+        waited_s = now - (job.asked_at if job.pending_at is None else job.pending_at)
+        if link.expires_at != NEVER and waited_s < _FRESH_SHARE * window_s:
+            self._learnt.window(window_s)
+
+    async def _fetch(self, job: Job, record: Record) -> Event:
+        assert job.link is not None  # a Fetch is planned for an address alone
+        host, now = host_of(job), self._clock.now()
+        if not self._weather.may_try(host, now):
+            return life.Hindered(f"waiting for {host}", self._weather.closed_until(host, now))
+        part, saved = await self._vault.part(job.key, job.saved)
+        self._learnt.meter.started(now)
+        try:
+            if saved != job.saved:
+                job = await record(life.Progressed(saved))
+            follower = _Follower(self, job, host, record)
+            return await self._transfer(job, job.link, part, follower)
+        except WeatherError as weather:
+            now = self._clock.now()
+            self._weather.failed(host, now, weather.retry_at)
+            # The gate holds the host back; the file itself is due at once.
+            return life.Hindered(str(weather), now)
+        finally:
+            self._weather.let_go(host)
+            self._learnt.meter.ended(self._clock.now())
+            await part.close()
+
+    async def _transfer(self, job: Job, link: Link | None, part: Part, to: _Follower) -> Event:
+        assert link is not None  # recording progress keeps the address
+        try:
+            saved = await self._source.fetch(link, job.saved, part, to)
+            await part.sync()
+            sha256 = await part.sha256()
+        except LinkRefusedError as refused:
+            now = self._clock.now()
+            return life.LinkRefused(now, str(refused), now)
+        except BrokenError as broken:
+            now = self._clock.now()
+            return life.Delayed(now, str(broken), now if to.moved else self._retry_at(job))
+        except CorruptError as corrupt:
+            return life.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
+        to.host_answered()
+        return await self._checked(job, saved, sha256)
+
+    async def _checked(self, job: Job, saved: Saved, sha256: str) -> Event:
+        """Believe the bytes, or fetch them once more: twice the same is what the vendor has."""
+        problem = await self._vault.check(job.key, saved)
+        if problem is not None and (saved.measured or job.sha256 != sha256):
+            due_at = self._retry_at(job)
+            return life.Corrupt(self._clock.now(), problem, due_at, sha256)
+        self._learnt.fetched(saved.bytes)
+        return life.Fetched(saved, sha256, problem or "")
+
+    async def _publish(self, job: Job) -> Event:
+        shelf = await self._ledger.shelf(job.key.video_id)
+        try:
+            return life.Stored(await self._vault.publish(job, shelf))
+        except CorruptError as corrupt:
+            return life.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
+
+    def bytes_came(self, job: Job, count: int) -> None:
+        """*count* bytes of *job* came over the line."""
+        self._learnt.meter.received(count, self._clock.now())
+        self._observer.received(job, count)
+
+    def host_answered(self, host: str) -> None:
+        """The download host is there."""
+        if not self._weather.is_open(host):
+            self._weather.succeeded(host)
+
+    def _retry_at(self, job: Job) -> Instant:
+        return schedule.retry_at(job, self._clock.now(), self._policy)
+
+    def _poll_at(self, job: Job, now: Instant) -> Instant:
+        learnt = self._learnt
+        return schedule.poll_at(job, now, learnt.generation_s, learnt.window_s, self._policy)
+
+
+class _Follower:
+    """Follows one transfer: counts what comes, records what is durable."""
+
+    def __init__(self, hands: Hands, job: Job, host: str, record: Record) -> None:
+        self._hands, self._job, self._host, self._record = hands, job, host, record
+        self._most = job.saved.bytes
+        self.moved = False  # something new was made durable: try again at once
+
+    def received(self, count: int) -> None:
+        self.host_answered()
+        self._hands.bytes_came(self._job, count)
+
+    def host_answered(self) -> None:
+        """The first byte ends the bad weather: the others need not wait for the whole file."""
+        self._hands.host_answered(self._host)
+
+    async def durable(self, saved: Saved) -> None:
+        self.moved = self.moved or saved.bytes > self._most
+        await self._record(life.Progressed(saved))
