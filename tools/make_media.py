@@ -57,9 +57,8 @@ def tone() -> list[av.AudioFrame]:
     """Three seconds of a quiet 440 Hz."""
     frames = []
     for start in range(0, SAMPLES * SECONDS, 1024):
-        wave = [
-            int(6000 * math.sin(2 * math.pi * 440 * (start + i) / SAMPLES)) for i in range(1024)
-        ]
+        angles = [2 * math.pi * 440 * (start + index) / SAMPLES for index in range(1024)]
+        wave = struct.pack("<1024h", *(int(6000 * math.sin(angle)) for angle in angles))
         frame = av.AudioFrame("s16", "mono", 1024)
         frame.planes[0].update(wave.ljust(frame.planes[0].buffer_size, b"\0"))
         frame.sample_rate, frame.pts, frame.time_base = SAMPLES, start, Fraction(1, SAMPLES)

@@ -1,0 +1,267 @@
+"""The API's origin: authorisation, quota, routes, and the ways in which an API fails.
+
+The order is that of a real service: the connection, the token, the quota, the work, the answer.
+So a 401 costs no quota, a 503 does no work, and a lost answer has done it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from archiver.core.model import Format
+from archiver.emulator import answers, wire
+from archiver.emulator.account import Channel, Video
+from archiver.emulator.answers import Json
+from archiver.emulator.downloadable import DENIED, NOT_FOUND, Downloadables
+from archiver.emulator.listings import Listings
+from archiver.emulator.stats import Stats
+from archiver.emulator.tokens import Quota, Tokens
+from archiver.emulator.world import World
+
+HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon.</body></html>"
+GARBLED = ("html", "empty-body", "cut-json", "deep-json", "wrong-types")
+DOWNLOADABLE = re.compile(r"/videos/(\d+)/downloadable/(mp4|flv)\.json")
+LIST = re.compile(r"/users/self/.*|/(channels|playlists)/[^/]+/(videos|playlists)\.json")
+UNLIMITED = re.compile(r"/videos/\d+/(labels|custom-metadata|expiration|audio/tracks)\.json")
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer before it is put on the wire."""
+
+    status: int
+    body: bytes
+    kind: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, json.dumps(body).encode(), headers=headers or {})
+
+
+def _unauthorized(error: str) -> Answer:
+    body = {"error": error, "error_description": "The access token is missing or not valid."}
+    return _json(401, body, {"WWW-Authenticate": 'Bearer realm="api"'})
+
+
+class ApiDoor:
+    """The handler of the API's origin.
+
+    Args:
+        world: the vendor.
+        tokens: who may speak.
+        quota: how often.
+        stats: counters.
+        now: the vendor's clock.
+        urls: the API's and the download host's origins.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        tokens: Tokens,
+        quota: Quota,
+        stats: Stats,
+        now: Callable[[], float],
+        urls: tuple[str, str],
+    ) -> None:
+        self._world, self._tokens, self._quota, self._stats = world, tokens, quota, stats
+        self._now, (self._api, downloads) = now, urls
+        self._lists = Listings(world, self._api, downloads)
+        self._files = Downloadables(world, downloads)
+        self._chance = random.Random(f"api {world.config.seed}")
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers one request, or cuts it off."""
+        self._count(request)
+        polls = request.method == "GET" and DOWNLOADABLE.fullmatch(request.path) is not None
+        try:
+            with self._stats.api.one_more():
+                if not polls:
+                    return _sent(await self._answer(request))
+                with self._stats.polling.one_more():
+                    return _sent(await self._answer(request))
+        except wire.Cut:
+            return wire.nothing()
+
+    async def token(self, request: web.Request) -> web.StreamResponse:
+        """The token endpoint."""
+        self._stats.calls["tokens"] += 1
+        faults = self._world.faults
+        if faults.strikes("token-503", "token"):
+            return _sent(_json(503, {"error": "server_error"}))
+        if faults.strikes("token-html", "token"):
+            return _sent(Answer(200, HTML.encode(), "text/html"))
+        form = {
+            name: text for name, text in (await request.post()).items() if isinstance(text, str)
+        }
+        said = self._tokens.answer(form, request.headers.get("Authorization", ""), self._now())
+        if said.status == 200 and faults.strikes("token-no-expiry", "token"):
+            said.body.pop("expires_in")
+        return _sent(_json(said.status, said.body, {"Cache-Control": "no-store"}))
+
+    def _count(self, request: web.Request) -> None:
+        match = DOWNLOADABLE.fullmatch(request.path)
+        if match is None:
+            kind = "lists" if LIST.fullmatch(request.path) else "details"
+            self._stats.calls[kind] += 1
+            return
+        name = f"{match[1]}/{match[2]}"
+        posts = request.method == "POST"
+        self._stats.calls["posts" if posts else "polls"] += 1
+        (self._stats.posts if posts else self._stats.polls)[name] += 1
+
+    async def _answer(self, request: web.Request) -> Answer:
+        faults, path = self._world.faults, request.path
+        if faults.strikes("reset", path):
+            raise wire.reset(request)
+        if faults.strikes("slow-answer", path):
+            await asyncio.sleep(self._world.config.slow_answer_s)
+        refusal, headers = self._refused(request)
+        if refusal is not None:
+            return refusal
+        answer = self._routed(request)
+        if request.method == "POST" and faults.strikes("lost-answer", path):
+            raise wire.reset(request)
+        answer.headers.update(headers)
+        if answer.status == 200:
+            self._garble(answer, path)
+        return answer
+
+    def _refused(self, request: web.Request) -> tuple[Answer | None, dict[str, str]]:
+        """The answer of one who does not get in, and the quota's headers for one who does."""
+        faults, path, now = self._world.faults, request.path, self._now()
+        sent = request.headers.get("Authorization", "")
+        if faults.strikes("revoke-token", path):
+            self._tokens.revoke(sent.partition(" ")[2])
+        if not self._tokens.is_good(sent, now) or faults.strikes("unauthorized", path):
+            self._stats.calls["unauthorized"] += 1
+            return _unauthorized("invalid_token" if sent else "missing_token"), {}
+        if faults.strikes("throttle", path):
+            self._quota.limited += 1
+            limited = {**self._quota.headers(now, always=True), "X-RateLimit-Remaining": "0"}
+            return _json(429, {"error": "too_many_requests"}, limited), {}
+        if faults.strikes("throttle-bare", path):
+            self._quota.limited += 1
+            return _json(429, {"error": "too_many_requests"}), {}
+        headers: dict[str, str] = {}
+        if not UNLIMITED.fullmatch(path):
+            allowed, headers = self._quota.spend(now)
+            if not allowed:
+                return _json(429, {"error": "too_many_requests"}, headers), {}
+        broken = ("error-500", "error-503", *(("list-503",) if LIST.fullmatch(path) else ()))
+        struck = faults.first(broken, path)
+        if struck is not None:
+            return _json(int(struck[-3:]), {"error": "server_error"}), {}
+        return None, headers
+
+    def _garble(self, answer: Answer, path: str) -> None:
+        names = (*GARBLED, "list-html") if LIST.fullmatch(path) else GARBLED
+        match self._world.faults.first(names, path):
+            case "html" | "list-html":
+                answer.body, answer.kind = HTML.encode(), "text/html"
+            case "empty-body":
+                answer.body = b""
+            case "cut-json":
+                answer.body = answer.body[: len(answer.body) // 2]
+            case "deep-json":
+                answer.body = b"[" * 100_000 + b"]" * 100_000
+            case "wrong-types":
+                answer.body = json.dumps(self._mistyped(json.loads(answer.body))).encode()
+            case _:
+                pass
+
+    def _mistyped(self, body: Json) -> Json:
+        deeper = self._chance.random() < 0.5
+        return {
+            name: self._mistyped(part) if deeper and isinstance(part, dict) else _other_type(part)
+            for name, part in body.items()
+        }
+
+    # Routes
+
+    def _routed(self, request: web.Request) -> Answer:
+        path, query = request.path, dict(request.query)
+        match = DOWNLOADABLE.fullmatch(path)
+        if match is not None:
+            format_: Format = "flv" if match[2] == "flv" else "mp4"
+            method = "POST" if request.method == "POST" else "GET"
+            return _json(*self._files.answer(method, int(match[1]), format_, self._now()))
+        if request.method not in ("GET", "HEAD"):
+            return _json(405, {"error": "method_not_allowed"})
+        if path == "/users/self/channels.json":
+            return _json(200, self._lists.channels(path, query))
+        if path == "/users/self/videos.json":
+            return _json(200, self._lists.own_videos(path, query))
+        if path == "/custom-metadata-fields.json":
+            return _json(200, answers.metadata_fields())
+        room, _, rest = path.removeprefix("/").partition("/")
+        routes = {"channels": self._channel, "playlists": self._playlist, "videos": self._video}
+        name, _, part = rest.removesuffix(".json").partition("/")
+        route = routes.get(room)
+        found = None if route is None else route(name, part, path, query)
+        return found or _json(404, NOT_FOUND)
+
+    def _channel(self, name: str, part: str, path: str, query: dict[str, str]) -> Answer | None:
+        channels = self._world.account.channels
+        by_name: dict[str, Channel] = {one.name: one for one in channels.values()}
+        channel = channels.get(int(name)) if name.isdecimal() else by_name.get(name)
+        if channel is None:
+            return None
+        if part == "videos":
+            return _json(200, self._lists.channel_videos(path, query, channel))
+        if part == "playlists":
+            return _json(200, self._lists.playlists(path, query, channel.id))
+        return None if part else _json(200, {"channel": answers.channel(channel, self._api)})
+
+    def _playlist(self, name: str, part: str, path: str, query: dict[str, str]) -> Answer | None:
+        playlist = self._world.account.playlists.get(int(name)) if name.isdecimal() else None
+        if playlist is None or part not in ("", "videos"):
+            return None
+        if part == "videos":
+            return _json(200, self._lists.playlist_videos(path, query, playlist.videos))
+        return _json(200, {"playlist": answers.playlist(playlist)})
+
+    def _video(self, name: str, part: str, path: str, _query: dict[str, str]) -> Answer | None:
+        video = self._world.account.videos.get(int(name)) if name.isdecimal() else None
+        if video is None:
+            return None
+        if not part:
+            detail = answers.detailed_video(self._lists.video(video), video)
+            return _json(200, {"video": detail})
+        if not self._owns(video):
+            return _json(403, DENIED)
+        if path.endswith("/vtt"):
+            text = answers.vtt(video, part.removeprefix("captions/").removesuffix("/vtt"))
+            return None if text is None else Answer(200, text.encode(), "text/vtt")
+        record = answers.record(video, part)
+        return None if record is None else _json(200, record)
+
+    def _owns(self, video: Video) -> bool:
+        channel = self._world.account.channels.get(video.channel_id or 0)
+        return channel is None or channel.own
+
+
+def _other_type(part: Any) -> Any:
+    match part:
+        case dict():
+            return []
+        case list():
+            return {}
+        case str():
+            return [1]
+        case _:
+            return "nonsense"
+
+
+def _sent(answer: Answer) -> web.Response:
+    headers = {"Content-Type": f"{answer.kind}; charset=utf-8", **answer.headers}
+    return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -1,0 +1,148 @@
+"""Access tokens and the call quota: who may speak, and how often.
+
+Like the rest of the world without a clock: every call takes ``now``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archiver.emulator.config import EmulatorConfig
+
+REFRESH_LIFE_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What the token endpoint says: an HTTP status and a JSON object."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def _refusal(status: int, error: str, description: str) -> TokenAnswer:
+    return TokenAnswer(status, {"error": error, "error_description": description})
+
+
+class Tokens:
+    """The token endpoint's memory.
+
+    Attributes:
+        client_id: 40 characters, as the real ones.
+        client_secret: the one secret that is accepted, in the one style of the settings.
+    """
+
+    def __init__(self, config: EmulatorConfig) -> None:
+        self._config = config
+        self._chance = random.Random(f"tokens {config.seed}")
+        self.client_id = hashlib.sha256(f"client {config.seed}".encode()).hexdigest()[:40]
+        self.client_secret = hashlib.sha256(f"secret {config.seed}".encode()).hexdigest()[:40]
+        self._access: dict[str, float] = {}
+        self._refresh: dict[str, float] = {}
+
+    def issue(self, now: float) -> dict[str, Any]:
+        """A new pair of tokens, as the endpoint's JSON."""
+        access, refresh = self._chance.randbytes(20).hex(), self._chance.randbytes(20).hex()
+        self._access[access] = now + self._config.token_life_s
+        self._refresh[refresh] = now + REFRESH_LIFE_S
+        return {
+            "access_token": access,
+            "refresh_token": refresh,
+            "token_type": "bearer",
+            "expires_in": max(1, int(self._config.token_life_s)),
+        }
+
+    def is_good(self, authorization: str, now: float) -> bool:
+        """Whether the header carries a token that lives."""
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and now < self._access.get(token, float("-inf"))
+
+    def revoke(self, token: str | None = None) -> None:
+        """Ends one access token, or all of them; refresh tokens live on."""
+        if token is None:
+            self._access.clear()
+        else:
+            self._access.pop(token, None)
+
+    def answer(self, form: Mapping[str, str], authorization: str, now: float) -> TokenAnswer:
+        """The endpoint: client credentials and refresh."""
+        grant = form.get("grant_type", "")
+        if not grant:
+            return _refusal(400, "invalid_request", "grant_type is missing")
+        if grant == "refresh_token":
+            return self._refreshed(form, now)
+        if grant != "client_credentials":
+            return _refusal(501, "unsupported_grant_type", grant)
+        if not form.get("device_name"):
+            return _refusal(400, "invalid_request", "device_name is missing")
+        if not self._is_client(form, authorization):
+            return _refusal(400, "invalid_client", "client authentication failed")
+        return TokenAnswer(200, self.issue(now))
+
+    def _refreshed(self, form: Mapping[str, str], now: float) -> TokenAnswer:
+        if form.get("client_id") != self.client_id:
+            return _refusal(400, "invalid_client", "unknown client_id")
+        # Each refresh spends its token and gives a new one.
+        if now >= self._refresh.pop(form.get("refresh_token", ""), float("-inf")):
+            return _refusal(400, "invalid_grant", "the refresh token is not valid")
+        return TokenAnswer(200, self.issue(now))
+
+    def _is_client(self, form: Mapping[str, str], authorization: str) -> bool:
+        scheme, _, credential = authorization.partition(" ")
+        basic = credential if scheme.lower() == "basic" else None
+        style = self._config.secret_style
+        if style == "basic":
+            try:
+                decoded = base64.b64decode(basic or "", validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+            return decoded == f"{self.client_id}:{self.client_secret}"
+        if form.get("client_id") != self.client_id:
+            return False
+        sent = form.get("client_secret") if style == "body" else basic
+        return sent == self.client_secret
+
+
+class Quota:
+    """Calls allowed in each period of the vendor's clock.
+
+    Attributes:
+        limited: how many 429s it has given.
+    """
+
+    def __init__(self, config: EmulatorConfig) -> None:
+        self._config = config
+        self._period = -1
+        self._used = 0
+        self.limited = 0
+
+    def spend(self, now: float) -> tuple[bool, dict[str, str]]:
+        """Counts one call: whether it is allowed, and the headers of its answer."""
+        limit, period_s = self._config.rate_limit, self._config.rate_period_s
+        if limit is None:
+            return True, {}
+        period = int(now // period_s)
+        if period != self._period:
+            self._period, self._used = period, 0
+        self._used += 1
+        allowed = self._used <= limit
+        self.limited += not allowed
+        return allowed, self.headers(now)
+
+    def headers(self, now: float, *, always: bool = False) -> dict[str, str]:
+        """``X-RateLimit-…`` as of now; the reset is rounded up to a whole second."""
+        if not (self._config.rate_headers or always):
+            return {}
+        period_s = self._config.rate_period_s
+        limit = self._config.rate_limit or 100
+        return {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(max(0, limit - self._used)),
+            "X-RateLimit-Reset": str(int(-(-((now // period_s + 1) * period_s) // 1))),
+        }
