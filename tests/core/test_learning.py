@@ -1,0 +1,134 @@
+"""What a run learns: generation, sizes, windows, the rate of the line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver.core.learning import Learnt, Meter
+from archiver.core.model import Instant
+
+
+def at(seconds: float) -> Instant:
+    return Instant(1000.0 + seconds)
+
+
+def test_the_meter_counts_only_while_something_is_downloaded() -> None:
+    """An idle line says nothing about its speed."""
+    meter = Meter(span_s=8)
+    assert meter.rate_bytes_s is None
+    meter.started(at(0))
+    for second in range(1, 5):
+        meter.received(100, at(second))
+    meter.ended(at(4))
+    before = meter.rate_bytes_s
+    assert before == pytest.approx(100)
+    meter.started(at(5000))
+    meter.received(100, at(5001))
+    assert meter.rate_bytes_s == pytest.approx(100)
+
+
+def test_the_meter_follows_a_line_that_slows_and_notices_silence() -> None:
+    """A rate from the past must not admit what the present cannot carry."""
+    meter = Meter(span_s=8)
+    meter.started(at(0))
+    meter.received(1000, at(1))
+    for second in range(2, 30):
+        meter.received(10, at(second))
+    assert meter.rate_bytes_s is not None
+    assert meter.rate_bytes_s < 30
+    meter.started(at(60))
+    meter.ended(at(90))
+    assert meter.rate_bytes_s is None or meter.rate_bytes_s < 5
+
+
+def test_an_instant_without_bytes_is_no_measurement() -> None:
+    """A second download that starts at once after the first must not halve the rate."""
+    meter = Meter(span_s=8)
+    meter.started(at(0))
+    meter.received(100, at(1))
+    meter.started(at(1.01))
+    meter.started(at(1.01))
+    assert meter.rate_bytes_s == pytest.approx(100)
+
+
+def test_generation_times_give_the_first_poll() -> None:
+    """Four first polls in five find their file."""
+    learnt = Learnt(4)
+    assert learnt.generation_s is None
+    for seconds in range(1, 11):
+        learnt.generated(float(seconds), float(seconds))
+    assert learnt.generation_s == 9
+    learnt.generated(5.0, 1.0)
+    assert 3.0 in learnt.as_json()["generation"]
+
+
+def test_the_shortest_window_counts() -> None:
+    """A day is assumed until one is seen, and a longer one is not relied on."""
+    learnt = Learnt(4)
+    assert learnt.window_s == 86_400
+    learnt.window(31_536_000.0)
+    assert learnt.window_s == 86_400
+    learnt.window(8.0)
+    learnt.window(600.0)
+    learnt.window(-1.0)
+    assert learnt.window_s == 8
+
+
+def test_a_cold_start_doubles_with_each_round_and_halves_when_late() -> None:
+    """As TCP's slow start: one file a slot, then what the line carries."""
+    learnt = Learnt(4)
+    assert learnt.files_most == 4
+    for _ in range(4):
+        learnt.fetched(10)
+    assert learnt.files_most == 8
+    learnt.late()
+    assert learnt.files_most == 4
+    for _ in range(9):
+        learnt.late()
+    assert learnt.files_most == 1
+
+
+def test_bytes_are_bounded_by_rate_and_window_and_by_a_day() -> None:
+    """0.8 of what the line carries in the shortest window."""
+    learnt = Learnt(4)
+    assert learnt.bytes_most() == float("inf")
+    learnt.meter.remember(6e6)
+    learnt.window(8.0)
+    assert learnt.bytes_most() == pytest.approx(0.8 * 6e6 * 8)
+
+
+def test_an_unknown_size_is_taken_for_a_large_one() -> None:
+    """A gibibyte with nothing seen, then the 90th percentile."""
+    learnt = Learnt(4)
+    assert learnt.typical_bytes == 1 << 30
+    for size in range(1, 11):
+        learnt.fetched(size)
+    assert learnt.typical_bytes == 10
+
+
+def test_what_was_learnt_is_kept_for_the_next_run() -> None:
+    """Through JSON and back."""
+    one, two = Learnt(4), Learnt(4)
+    one.generated(3.0, 1.0)
+    one.fetched(77)
+    one.window(100.0)
+    one.meter.remember(5.0)
+    two.remember(json.loads(json.dumps(one.as_json())))
+    assert two.as_json() == one.as_json()
+    assert Learnt(4).as_json()["window"] is None
+
+
+ANYTHING = st.none() | st.text() | st.floats() | st.lists(st.none() | st.floats())
+
+
+@given(st.dictionaries(st.sampled_from(["generation", "sizes", "rate", "window"]), ANYTHING))
+def test_nonsense_that_was_kept_is_passed_over(kept: dict[str, object]) -> None:
+    """It is advice, not a record."""
+    learnt = Learnt(4)
+    learnt.remember(kept)
+    assert learnt.window_s <= 86_400
+    assert learnt.typical_bytes >= 0

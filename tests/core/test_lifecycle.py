@@ -1,0 +1,171 @@
+"""The table itself: no dead ends, no orphans, no state that cannot fail safely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver.core import lifecycle as life
+from archiver.core.lifecycle import TRANSITIONS, apply
+from archiver.core.model import (
+    FINAL,
+    NEVER,
+    Holding,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Saved,
+    VideoId,
+)
+
+KEY = JobKey(VideoId(7))
+LINK = Link("https://cdn.example/7?signature=x", Instant(1000.0))
+HOLDING = Holding(KEY.video_id, "video", "mp4", 1, "data/a.mp4", 3, "ab", Instant(9.0))
+instants = st.floats(0, 1e9).map(Instant)
+saves = st.builds(Saved, bytes=st.integers(0, 9), total=st.none() | st.integers(0, 9))
+jobs = st.builds(
+    Job, key=st.just(KEY), state=st.sampled_from(JobState), saved=saves,
+    failures=st.integers(0, 20), link=st.none() | st.just(LINK),
+)  # fmt: skip
+events = st.one_of(
+    *(st.from_type(kind) for kind in get_args(life.Event) if kind is not life.Stored),
+    st.just(life.Stored((HOLDING,))),
+)
+
+
+def test_every_state_has_a_row() -> None:
+    """No job can be in a state that the table does not know."""
+    assert set(TRANSITIONS) == set(JobState)
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - FINAL))
+def test_work_can_always_be_delayed_hindered_or_given_up(state: JobState) -> None:
+    """Whatever goes wrong, each active state can say so and stay."""
+    assert TRANSITIONS[state][life.Delayed] is state
+    assert TRANSITIONS[state][life.Hindered] is state
+    assert TRANSITIONS[state][life.GaveUp] is JobState.PARKED
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.ARCHIVED}))
+def test_the_archive_can_be_reached_from_everywhere(state: JobState) -> None:
+    """Nothing is final for ever but what is archived."""
+    seen, edge = {state}, [state]
+    while edge:
+        fresh = set(TRANSITIONS[edge.pop()].values()) - seen
+        seen |= fresh
+        edge += fresh
+    assert JobState.ARCHIVED in seen
+
+
+@given(job=jobs, event=events)
+def test_an_event_moves_along_an_arrow_or_is_refused(job: Job, event: life.Event) -> None:
+    """The table is the whole automaton."""
+    arrow = TRANSITIONS[job.state].get(type(event))
+    if arrow is None:
+        with pytest.raises(life.IllegalTransitionError):
+            apply(job, event)
+        return
+    after = apply(job, event)
+    assert after.state is arrow
+    assert after.key == job.key
+    assert not after.state.is_final or (after.due_at == NEVER and after.link is None)
+
+
+@given(job=jobs, event=events)
+def test_failures_are_forgotten_only_for_new_bytes_success_or_a_person(
+    job: Job, event: life.Event
+) -> None:
+    """Mere movement clears nothing: a file cannot circle for ever."""
+    if type(event) not in TRANSITIONS[job.state]:
+        return
+    after = apply(job, event)
+    if after.failures < job.failures:
+        grew = after.saved.bytes > job.saved.bytes
+        assert grew or isinstance(event, life.Stored | life.Reopened)
+
+
+def test_the_intent_of_a_post_changes_neither_state_nor_due_time() -> None:
+    """Intent is recorded first; until the answer comes the job is discovered and asked for."""
+    job = Job(KEY, due_at=Instant(5.0))
+    after = apply(job, life.Asked(Instant(6.0)))
+    assert (after.state, after.asked_at, after.due_at) == (JobState.DISCOVERED, 6.0, 5.0)
+
+
+def test_polls_count_from_the_first_answer() -> None:
+    """The answer to the POST is no poll."""
+    job = apply(Job(KEY, asked_at=Instant(1.0)), life.Pending(Instant(1.0), Instant(2.0)))
+    assert (job.polls, job.pending_at, job.due_at) == (0, 1.0, 2.0)
+    assert apply(job, life.Pending(Instant(2.0), Instant(4.0))).polls == 1
+
+
+def test_a_version_that_ran_out_is_counted_and_its_bytes_stay() -> None:
+    """The part survives the version, whoever noticed that it ended."""
+    job = Job(KEY, JobState.AVAILABLE, link=LINK, saved=Saved(5), asked_at=Instant(1.0))
+    for after in (
+        apply(job, life.RanOut(Instant(9.0))),
+        apply(
+            apply(job, life.LinkRefused(Instant(9.0), "403", Instant(9.0))),
+            life.Unavailable(Instant(9.0), Instant(9.0), "gone"),
+        ),
+    ):
+        assert after.state is JobState.DISCOVERED
+        assert (after.ran_out, after.asked_at, after.link) == (1, None, None)
+        assert after.saved.bytes == 5
+        assert after.failures >= 1
+
+
+def test_a_refused_address_is_remembered_until_the_vendor_answers() -> None:
+    """So that the same address offered again can be told from a new one."""
+    job = Job(KEY, JobState.AVAILABLE, link=LINK)
+    after = apply(job, life.LinkRefused(Instant(1.0), "403", Instant(2.0), Saved(4)))
+    assert (after.state, after.link, after.saved.bytes) == (JobState.REQUESTED, LINK, 4)
+    assert after.reason == "403"
+
+
+def test_corrupt_bytes_are_forgotten_but_not_the_address() -> None:
+    """The next fetch starts at 0 from the same address, and knows what it brought last time."""
+    job = Job(KEY, JobState.AVAILABLE, link=LINK, saved=Saved(9))
+    after = apply(job, life.Corrupt(Instant(1.0), "no moov", Instant(2.0), "ab"))
+    assert (after.state, after.link, after.saved, after.sha256) == (
+        JobState.AVAILABLE, LINK, Saved(), "ab",
+    )  # fmt: skip
+
+
+def test_a_part_lost_after_the_fetch_is_asked_for_before_it_is_posted() -> None:
+    """A GET may find the version still there."""
+    job = Job(KEY, JobState.FETCHED, link=LINK, asked_at=Instant(1.0), sha256="ab")
+    after = apply(job, life.Corrupt(Instant(2.0), "the part is gone", Instant(3.0)))
+    assert (after.state, after.asked_at, after.link) == (JobState.DISCOVERED, 1.0, None)
+
+
+def test_what_is_stored_keeps_no_secret() -> None:
+    """The signed address goes as soon as it is not needed."""
+    job = Job(KEY, JobState.FETCHED, link=LINK, failures=3, failing_since=Instant(1.0))
+    after = apply(job, life.Stored((HOLDING,)))
+    assert (after.path, after.link, after.failures) == ("data/a.mp4", None, 0)
+
+
+def test_a_parked_job_that_is_reopened_remembers_that_it_was_asked_for() -> None:
+    """What was requested stays requested: it is polled, not posted again."""
+    job = replace(Job(KEY, JobState.PARKED, asked_at=Instant(1.0)), failures=12)
+    after = apply(job, life.Reopened("a new run"))
+    assert (after.state, after.asked_at, after.failures) == (JobState.DISCOVERED, 1.0, 0)
+    gone = apply(Job(KEY, JobState.GONE, asked_at=Instant(1.0)), life.Reopened("listed again"))
+    assert gone.asked_at is None
+
+
+def test_a_key_reads_like_a_file() -> None:
+    """Keys name parts on disk."""
+    assert str(KEY) == "7.mp4.v1"
+
+
+@given(st.text(min_size=1))
+def test_an_address_never_prints_its_signature(text: str) -> None:
+    """The query is a secret."""
+    assert repr(Link("https://cdn.example/?sig=" + text)) == "Link(expires_at=inf)"

@@ -1,0 +1,273 @@
+"""What to do next: deadlines, budgets, admission, cadence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver.core.admission import deadline, host_of, outstanding_bytes
+from archiver.core.model import NEVER, Instant, Job, JobKey, JobState, Link, Saved, VideoId
+from archiver.core.schedule import margin_s, next_step, plan, poll_at, retry_at
+from archiver.core.steps import (
+    Budget,
+    Expire,
+    Fetch,
+    GiveUp,
+    Policy,
+    Poll,
+    Publish,
+    Request,
+)
+
+POLICY = Policy()
+NOW = Instant(1_000_000.0)
+DAY = 86_400.0
+
+
+def job(number: int = 1, state: JobState = JobState.DISCOVERED, **more: Any) -> Job:
+    return replace(Job(JobKey(VideoId(number)), state), **more)
+
+
+def available(number: int = 1, lives_s: float = DAY, **more: Any) -> Job:
+    link = Link(f"https://cdn.example/{number}?s=1", Instant(NOW + lives_s))
+    return job(number, JobState.AVAILABLE, link=link, available_at=NOW, **more)
+
+
+def budget(**more: Any) -> Budget:
+    plenty = Budget(
+        calls=100, more_at=NEVER, polls=100, fetches=4, files_most=100, bytes_most=float("inf"),
+        disk_bytes=1e15, typical_bytes=1000,
+    )  # fmt: skip
+    return replace(plenty, **more)
+
+
+def steps(*jobs: Job, busy: frozenset[JobKey] = frozenset(), **more: Any) -> list[object]:
+    return list(plan(jobs, busy, NOW, budget(**more), POLICY).steps)
+
+
+def test_each_state_has_its_step() -> None:
+    """One job, one answer."""
+    asked = Instant(NOW - 5)
+    expected = [
+        (job(), Request), (job(asked_at=asked), Poll),
+        (job(state=JobState.REQUESTED), Poll), (available(), Fetch),
+        (available(lives_s=30), Expire), (job(state=JobState.FETCHED), Publish),
+        (job(state=JobState.AVAILABLE), Poll),
+    ]  # fmt: skip
+    for what, step in expected:
+        assert isinstance(next_step(what, NOW, DAY, POLICY), step), what
+
+
+@pytest.mark.parametrize("state", [s for s in JobState if s.is_final])
+def test_nothing_is_done_about_what_is_final(state: JobState) -> None:
+    """Archived, skipped, gone and parked wait for somebody else."""
+    assert next_step(job(state=state), NOW, DAY, POLICY) is None
+    assert plan([job(state=state)], frozenset(), NOW, budget(), POLICY).wake_at == NEVER
+
+
+def test_a_job_waits_for_its_time_unless_the_clock_was_wrong() -> None:
+    """A due time further off than any legal wait was set by a wrong clock."""
+    assert next_step(job(due_at=Instant(NOW + 60)), NOW, DAY, POLICY) is None
+    assert next_step(job(due_at=Instant(NOW + 10 * DAY)), NOW, DAY, POLICY) is not None
+
+
+def test_parking_needs_twelve_failures_and_a_day() -> None:
+    """An hour of anything parks nothing."""
+    young = job(failures=50, failing_since=Instant(NOW - 3600))
+    old = job(failures=12, failing_since=Instant(NOW - DAY), reason="broken")
+    few = job(failures=11, failing_since=Instant(NOW - 9 * DAY))
+    assert next_step(young, NOW, DAY, POLICY) == Request(young.key)
+    assert next_step(few, NOW, DAY, POLICY) == Request(few.key)
+    assert next_step(old, NOW, DAY, POLICY) == GiveUp(old.key, "broken")
+    assert next_step(replace(old, reason=""), NOW, DAY, POLICY) == GiveUp(
+        old.key, "too many failures"
+    )
+
+
+def test_the_margin_before_an_expiry_scales_with_the_window() -> None:
+    """A minute of a day; 0.4 s of eight."""
+    assert margin_s(DAY, POLICY) == 60
+    assert margin_s(8, POLICY) == pytest.approx(0.4)
+    short = available(lives_s=7)
+    assert isinstance(next_step(short, NOW, 8.0, POLICY), Fetch)
+
+
+def test_an_address_without_an_expiry_is_fetched_first_come_and_never_refused() -> None:
+    """Refusing uses only what the server said; the order assumes a day."""
+    endless = replace(available(), link=Link("https://cdn.example/1"))
+    assert deadline(endless) == NOW + DAY
+    assert steps(endless) == [Fetch(endless.key)]
+    assert deadline(job()) == NEVER
+
+
+def test_the_earliest_deadline_is_fetched_first() -> None:
+    """Earliest deadline first, within the slots."""
+    late, soon = available(1, 5000), available(2, 600)
+    assert steps(late, soon, fetches=1) == [Fetch(soon.key)]
+    assert steps(late, soon, fetches=0) == []
+
+
+def test_what_frees_the_disk_comes_first_and_new_requests_last() -> None:
+    """Publish, fetch, poll, request."""
+    done, ready = job(4, JobState.FETCHED), available(3)
+    pending, fresh = job(2, JobState.REQUESTED), job(1)
+    assert steps(fresh, pending, ready, done) == [
+        Publish(done.key), Fetch(ready.key), Poll(pending.key), Request(fresh.key),
+    ]  # fmt: skip
+
+
+def test_videos_that_the_vendor_deletes_first_are_asked_for_first() -> None:
+    """Then by number."""
+    doomed = job(9, delete_at=Instant(NOW + 3600))
+    assert steps(job(1), doomed, job(2), calls=2) == [Request(doomed.key), Request(job(1).key)]
+
+
+def test_a_lost_answer_is_polled_among_the_requested() -> None:
+    """It may be available already: it does not wait behind new requests."""
+    lost = job(9, asked_at=Instant(NOW - 1))
+    assert steps(job(1), lost, calls=1) == [Poll(lost.key)]
+
+
+def test_a_busy_job_gets_no_second_step() -> None:
+    """Whoever holds the job has it alone."""
+    assert steps(job(1), busy=frozenset({job(1).key})) == []
+
+
+def test_no_call_is_planned_beyond_the_allowance_and_the_plan_wakes_when_there_is_more() -> None:
+    """The rate limit is kept before a 429 comes."""
+    at = Instant(NOW + 77)
+    made = plan([job(1), job(2)], frozenset(), NOW, budget(calls=1, more_at=at), POLICY)
+    assert made.steps == (Request(job(1).key),)
+    assert made.wake_at == at
+
+
+def test_polls_are_bounded_within_the_calls() -> None:
+    """Requests are not starved by polls."""
+    pending = [job(n, JobState.REQUESTED) for n in (1, 2, 3)]
+    assert len(steps(*pending, polls=2)) == 2
+    assert steps(*pending, calls=1, polls=2) == [Poll(pending[0].key)]
+
+
+def test_a_wake_that_has_passed_is_looked_at_again_within_a_second() -> None:
+    """Never asleep with work to do."""
+    made = plan([job(1)], frozenset(), NOW, budget(calls=0, more_at=Instant(NOW - 5)), POLICY)
+    assert made.wake_at == NOW + 1
+    waiting = plan([job(1, due_at=Instant(NOW + 9))], frozenset(), NOW, budget(), POLICY)
+    assert waiting.wake_at == NOW + 9
+
+
+def test_a_host_under_bad_weather_is_left_alone_until_its_probe() -> None:
+    """Other hosts go on."""
+    other = replace(available(2), link=Link("https://other.example/2", Instant(NOW + DAY)))
+    until = Instant(NOW + 30)
+    made = plan(
+        [available(1), other], frozenset(), NOW,
+        budget(closed={host_of(available(1)): until}), POLICY,
+    )  # fmt: skip
+    assert made.steps == (Fetch(other.key),)
+    assert made.wake_at == until
+    assert host_of(job()) == ""
+
+
+def test_no_more_is_asked_for_than_the_line_can_carry_in_the_window() -> None:
+    """Outstanding bytes are bounded; a version that was asked for counts until it is saved."""
+    asked = available(1, expected_bytes=700, saved=Saved(100))
+    assert outstanding_bytes(asked, 5) == 600
+    assert outstanding_bytes(job(state=JobState.FETCHED), 5) == 0
+    assert outstanding_bytes(job(asked_at=NOW), 5) == 5
+    fresh = [job(n, expected_bytes=300) for n in (2, 3, 4)]
+    chosen = steps(asked, *fresh, bytes_most=1250, fetches=0)
+    assert chosen == [Request(fresh[0].key), Request(fresh[1].key)]
+
+
+def test_a_slow_line_still_gets_one_file() -> None:
+    """Even where one file is more than the bound."""
+    assert steps(job(1, expected_bytes=10**9), job(2), bytes_most=1) == [Request(job(1).key)]
+
+
+def test_the_count_bounds_a_cold_start() -> None:
+    """One file a slot until the line is known."""
+    assert len(steps(*(job(n) for n in range(1, 9)), files_most=3)) == 3
+
+
+def test_what_does_not_fit_on_the_disk_is_not_asked_for() -> None:
+    """And the plan says so."""
+    made = plan([job(1)], frozenset(), NOW, budget(disk_bytes=999), POLICY)
+    assert (made.steps, made.short_of_disk) == ((), True)
+
+
+def test_nothing_is_admitted_without_a_call_to_ask_with() -> None:
+    """The bound is not used up by what could not be asked for."""
+    assert steps(job(1), job(2), calls=0) == []
+
+
+def test_a_fetch_starts_only_if_it_can_end() -> None:
+    """At the measured rate; one that no window could hold starts all the same."""
+    hopeless = available(1, 100, expected_bytes=2000)
+    made = plan([hopeless], frozenset(), NOW, budget(rate_bytes_s=10.0), POLICY)
+    assert made.steps == ()
+    assert made.wake_at == NOW + 100
+    huge = available(1, 100, expected_bytes=10**9)
+    assert steps(huge, rate_bytes_s=10.0) == [Fetch(huge.key)]
+    assert steps(available(1, 300, expected_bytes=2000), rate_bytes_s=10.0) != []
+
+
+def test_a_time_limit_stops_new_work_that_cannot_end_and_that_no_later_run_can_fetch() -> None:
+    """Unless the window reaches the next night."""
+    ends, next_run = Instant(NOW + 100), Instant(NOW + DAY - 3600)
+    limits = {"ends_at": ends, "rate_bytes_s": 10.0, "next_run_at": next_run}
+    small, large = job(1, expected_bytes=500), job(2, expected_bytes=5000)
+    assert steps(small, large, window_s=DAY / 2, **limits) == [Request(small.key)]
+    assert steps(large, window_s=DAY, **limits) == [Request(large.key)]
+    over = {**limits, "ends_at": NOW}
+    assert steps(small, available(3), window_s=DAY, **over) == []
+    assert steps(small, ends_at=ends) == [Request(small.key)]
+
+
+@given(
+    st.lists(st.sampled_from(JobState), max_size=12),
+    st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.randoms(),
+)  # fmt: skip
+def test_a_plan_does_not_depend_on_the_order_of_the_jobs_and_keeps_its_budget(
+    states: list[JobState], calls: int, fetches: int, files: int, random: Any
+) -> None:
+    """A pure function of what is the case."""
+    jobs = [
+        available(n) if state is JobState.AVAILABLE else job(n, state)
+        for n, state in enumerate(states, 1)
+    ]
+    spend = budget(calls=calls, fetches=fetches, files_most=files)
+    made = plan(jobs, frozenset(), NOW, spend, POLICY)
+    random.shuffle(jobs)
+    assert plan(jobs, frozenset(), NOW, spend, POLICY) == made
+    assert sum(isinstance(s, Request | Poll) for s in made.steps) <= calls
+    assert sum(isinstance(s, Fetch) for s in made.steps) <= fetches
+    assert made.wake_at > NOW
+
+
+def test_the_first_poll_comes_when_most_files_are_ready() -> None:
+    """After a second with nothing learnt; learnt, when the distribution says."""
+    asked = job(state=JobState.REQUESTED, asked_at=NOW)
+    assert poll_at(asked, NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
+    assert poll_at(asked, NOW, 40.0, DAY, POLICY) == pytest.approx(NOW + 40, abs=2.1)
+    assert poll_at(job(), NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
+
+
+def test_later_polls_wait_longer_but_never_over_five_minutes_nor_a_tenth_of_the_window() -> None:
+    """A slow file costs few calls, and a short window is not slept away."""
+    asked = job(state=JobState.REQUESTED, asked_at=Instant(NOW - 100))
+    assert poll_at(asked, NOW, None, DAY, POLICY) == pytest.approx(NOW + 60, rel=0.06)
+    old = job(state=JobState.REQUESTED, asked_at=Instant(NOW - 90_000))
+    assert poll_at(old, NOW, None, DAY, POLICY) <= NOW + 316
+    assert poll_at(old, NOW, None, 8.0, POLICY) <= NOW + 0.85
+
+
+def test_retries_double_up_to_ten_minutes_and_do_not_march() -> None:
+    """Spread by the job, so that a plan can be replayed."""
+    waits = [retry_at(job(failures=n), NOW, POLICY) - NOW for n in (0, 3, 40)]
+    assert waits == pytest.approx([1, 8, 600], rel=0.06)
+    assert len({retry_at(job(n, failures=3), NOW, POLICY) for n in range(1, 50)}) > 40
