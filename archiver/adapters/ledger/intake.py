@@ -1,0 +1,185 @@
+"""What changes in the ledger: each function is the whole of one transaction's work.
+
+Rule: decisions are ``core.listing``'s and ``core.lifecycle``'s; here they are only written down.
+"""
+
+# ruff: noqa: S608  only column lists and terms of ours are joined into SQL; values are bound
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeAlias
+
+from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.schema import NOT_ARCHIVED
+from archiver.core.lifecycle import Event, Progressed, Reopened, Stored, apply
+from archiver.core.listing import WORDS, Change, Known, listed
+from archiver.core.model import Channel, ChannelId, Holding, Instant, Job, JobState, Video, VideoId
+from archiver.ports import Shelf
+
+
+class Place(Protocol):
+    """Where a video's files belong, as ``core.naming`` chooses it."""
+
+    @property
+    def folder(self) -> str:
+        """Below DEST, with forward slashes."""
+        ...
+
+    @property
+    def stem(self) -> str:
+        """Of every file name in the folder."""
+        ...
+
+
+class Namer(Protocol):
+    """Chooses folders: once for a channel, once for a video."""
+
+    def channel_folder(self, channel_id: ChannelId | None, title: str | None, /) -> str:
+        """The name of a channel's folder below ``data``."""
+        ...
+
+    def place_for(self, video: Video, channel: str, /) -> Place:
+        """The place of a video below its channel's folder."""
+        ...
+
+
+Db: TypeAlias = sqlite3.Connection
+_KEEP_CHANNEL = (
+    "INSERT INTO channel (id, title, folder, raw) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO "
+)
+
+
+def add_channels(db: Db, channels: Iterable[Channel], namer: Namer) -> None:
+    """Take in what the vendor says of channels; a folder that was chosen stays."""
+    db.executemany(
+        _KEEP_CHANNEL + "UPDATE SET title = excluded.title, raw = excluded.raw",
+        [(c.id, c.title, namer.channel_folder(c.id, c.title), c.raw) for c in channels],
+    )
+
+
+def reconcile(
+    db: Db, videos: Sequence[Video], now: Instant, variant: str, namer: Namer
+) -> Mapping[str, int]:
+    """Take in one page of a listing; count the words."""
+    counts: Counter[str] = Counter(dict.fromkeys(WORDS, 0))
+    for seen in videos:
+        known = _known(db, seen.id, variant)
+        change = listed(known, seen, now, variant)
+        _describe(db, seen, now, namer)
+        _write_down(db, known, change, seen, now)
+        counts[change.word] += 1
+    return counts
+
+
+def _known(db: Db, video_id: VideoId, variant: str) -> Known | None:
+    found = db.execute(
+        f"SELECT {rows.JOB_COLUMNS}, {rows.VIDEO_COLUMNS}, job.changed_at "
+        "FROM job JOIN video ON video.id = job.video_id "
+        "WHERE job.video_id = ? AND job.kind = 'video' AND job.variant = ? "
+        "ORDER BY job.version DESC LIMIT 1",
+        (video_id, variant),
+    ).fetchone()
+    if found is None:
+        return None
+    video = rows.video_of(found[rows.JOB_WIDTH : -1])
+    return Known(video, rows.job_of(found), Instant(found[-1]))
+
+
+def _describe(db: Db, seen: Video, now: Instant, namer: Namer) -> None:
+    if db.execute("SELECT 1 FROM video WHERE id = ?", (seen.id,)).fetchone():
+        rows.update_video(db, seen, now)
+        return
+    place = namer.place_for(seen, _channel_folder(db, seen, namer))
+    rows.insert_video(db, seen, place.folder, place.stem, now)
+
+
+def _channel_folder(db: Db, seen: Video, namer: Namer) -> str:
+    """The folder chosen for the video's channel, which is chosen now if it is new."""
+    wanted = namer.channel_folder(seen.channel_id, seen.channel_title)
+    if seen.channel_id is None:
+        return wanted
+    title = seen.channel_title or ""
+    db.execute(_KEEP_CHANNEL + "NOTHING", (seen.channel_id, title, wanted, "{}"))
+    found = db.execute("SELECT folder FROM channel WHERE id = ?", (seen.channel_id,))
+    return str(found.fetchone()[0])
+
+
+def _write_down(db: Db, known: Known | None, change: Change, seen: Video, now: Instant) -> None:
+    job = change.job
+    if job is not None and (known is None or known.job.key != job.key):
+        rows.insert_job(db, job, now)
+    elif job is not None:
+        rows.update_job(db, job, now)
+    if change.event is not None and job is not None:
+        payload = rows.payload_of(change.event)
+        rows.insert_event(db, job.key, type(change.event).__name__, payload, now)
+    elif change.word in ("changed", "renamed") and known is not None:
+        key = job.key if job is not None else known.job.key
+        payload = json.dumps({"before": known.video.title, "title": seen.title})
+        rows.insert_event(db, key, change.word.capitalize(), payload, now)
+
+
+def record(db: Db, after: Job, event: Event, at: Instant) -> None:
+    """Write a job as it stands after *event*, the event, and what was stored."""
+    rows.update_job(db, after, at)
+    if not isinstance(event, Progressed):  # several a second: the row says it all
+        rows.insert_event(db, after.key, type(event).__name__, rows.payload_of(event), at)
+    if isinstance(event, Stored):
+        for holding in event.holdings:
+            rows.insert_holding(db, holding)
+
+
+def adopt(db: Db, shelf: Shelf, job: Job, holdings: Iterable[Holding], at: Instant) -> None:
+    """Take in what stands in the archive without the ledger knowing it; leave what it knows."""
+    if shelf.video.channel_id is not None:
+        folder = shelf.folder.split("/")[1] if shelf.folder.count("/") else shelf.folder
+        title = shelf.video.channel_title or ""
+        db.execute(_KEEP_CHANNEL + "NOTHING", (shelf.video.channel_id, title, folder, "{}"))
+    if not db.execute("SELECT 1 FROM video WHERE id = ?", (shelf.video.id,)).fetchone():
+        rows.insert_video(db, shelf.video, shelf.folder, shelf.stem, at)
+    key = job.key
+    found = db.execute(
+        "SELECT 1 FROM job WHERE video_id = ? AND kind = ? AND variant = ? AND version = ?",
+        (key.video_id, key.kind, key.variant, key.version),
+    )
+    if not found.fetchone():
+        rows.insert_job(db, job, at)
+        rows.insert_event(db, key, "Adopted", "{}", at)
+    for holding in holdings:
+        rows.insert_holding(db, holding)
+
+
+def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instant) -> int:
+    """Put parked jobs back in the queue; None means those of the selection."""
+    select = (
+        f"SELECT {rows.JOB_COLUMNS} FROM job "
+        f"WHERE {NOT_ARCHIVED} AND state = '{JobState.PARKED.value}' AND video_id "
+    )
+    if ids is None:
+        found = db.execute(select + "IN (SELECT video_id FROM selected)").fetchall()
+    else:
+        found = [row for each in ids for row in db.execute(select + "= ?", (each,))]
+    for row in found:
+        event = Reopened(reason)
+        record(db, apply(rows.job_of(row), event), event, at)
+    return len(found)
+
+
+def want_again(db: Db, video_id: VideoId, variant: str, reason: str, at: Instant) -> Job | None:
+    """Queue a next version of an archived video whose file is damaged or lost."""
+    known = _known(db, video_id, variant)
+    if known is None or known.job.state is not JobState.ARCHIVED:
+        return None
+    old = known.job
+    job = replace(
+        Job(replace(old.key, version=old.key.version + 1), delete_at=old.delete_at),
+        expected_bytes=old.expected_bytes, expected_s=old.expected_s,
+    )  # fmt: skip
+    rows.insert_job(db, job, at)
+    rows.insert_event(db, job.key, "WantedAgain", json.dumps({"reason": reason}), at)
+    return job

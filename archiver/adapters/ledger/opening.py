@@ -1,0 +1,198 @@
+"""Opens the ledger's file, or says why it cannot be used; a file that is refused stays as it is.
+
+Rule 1: what is damaged or newer is refused before anything may write, be it SQLite's own recovery.
+Rule 2: a damaged ledger is never begun anew in silence.
+Rule 3: the file holds signed addresses while they are needed: mode 0600, erased when deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from archiver.adapters.ledger.filesystem import is_local
+from archiver.adapters.ledger.schema import APPLICATION_ID, SCHEMA, SELECTION, VERSION
+from archiver.errors import DestinationError
+
+BUSY_S = 30.0  # a reader holds its lock for one page only
+JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
+_MAGIC = b"SQLite format 3\0"
+_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_writing(path: Path) -> sqlite3.Connection:
+    """Open the ledger for a run; make it where there is none.
+
+    Raises:
+        DestinationError: damaged, newer than this program, no regular file, or not writable.
+    """
+    try:
+        if _make_private(path):
+            with closing(_connect(path, "mode=ro")) as reader:
+                _check_version(reader)
+                _check_whole(reader)
+        db = _connect(path, "mode=rw")
+    except (OSError, sqlite3.Error) as error:
+        raise refusal(error) from error
+    try:
+        _prepare(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise refusal(error) from error
+    return db
+
+
+def open_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
+    """Open the ledger for questions, beside a run or on a medium that cannot be written.
+
+    Returns:
+        The connection, and a folder to remove after closing it, if one was needed.
+
+    Raises:
+        DestinationError: missing, damaged, or newer than this program.
+    """
+    try:
+        if not _is_ledger(path):
+            raise DestinationError("There is no ledger here yet.", "Archive something first.")
+        db, folder = _connect_reading(path)
+    except (OSError, sqlite3.Error) as error:
+        raise refusal(error) from error
+    try:
+        _check_version(db)
+        db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
+    except (sqlite3.Error, DestinationError) as error:
+        db.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, DestinationError):
+            raise
+        raise refusal(error) from error
+    return db, folder
+
+
+def refusal(error: OSError | sqlite3.Error) -> DestinationError:
+    """What a person is told when SQLite or the system refuses the ledger."""
+    if isinstance(error, OSError):
+        return DestinationError(f"The ledger cannot be opened: {error.strerror}.")
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _damaged(str(error))
+    if name == "SQLITE_FULL":
+        return DestinationError("The disk is full: the ledger cannot be written.", "Make room.")
+    if name.startswith("SQLITE_BUSY"):
+        return DestinationError("The ledger is held by another program.", "Try again later.")
+    return DestinationError(f"The ledger cannot be used: {error}.")
+
+
+def _damaged(how: str) -> DestinationError:
+    return DestinationError(
+        f"The ledger is damaged: {how}.",
+        "Keep the file, put a good copy in its place, or rebuild it from the archive's files.",
+    )
+
+
+def _make_private(path: Path) -> bool:
+    """Make the file, readable by its owner alone; True where it is a ledger already."""
+    descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise DestinationError("The ledger is not a regular file.")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+    return _is_ledger(path)
+
+
+def _is_ledger(path: Path) -> bool:
+    """The file begins as a ledger of ours does; False where nothing was ever written to it.
+
+    Reads plain bytes: SQLite would replay a write-ahead log first.
+    """
+    with open(path, "rb") as file:
+        head = file.read(100)
+    if not head:
+        # The schema is the first transaction: an empty file is one that never came to it, unless
+        # there are archived files already, which somebody once recorded.
+        data = path.parent.parent / "data"
+        if path.parent.name == ".archiver" and data.is_dir() and any(data.iterdir()):
+            raise _damaged("it is empty, but the archive is not")
+        return False
+    if len(head) < 100 or not head.startswith(_MAGIC):
+        raise _damaged("this is no SQLite file")
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise DestinationError("The ledger's file belongs to another program.")
+    _require_version(int.from_bytes(head[60:64], "big"))
+    return True
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    _require_version(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _require_version(found: int) -> None:
+    if found > VERSION:
+        raise DestinationError(
+            f"The ledger was written by a newer archiver (schema {found}, known: {VERSION}).",
+            "Upgrade archiver; the ledger was not touched.",
+        )
+
+
+def _check_whole(db: sqlite3.Connection) -> None:
+    said = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if said != "ok":
+        raise _damaged(" ".join(said.split()))
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    # Executors choose the thread; the writer sees to it that it is one at a time.
+    return sqlite3.connect(
+        f"file:{quote(os.fsencode(path.absolute()))}?{query}",
+        uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False,
+    )  # fmt: skip
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Set the pragmas; lay out the tables first, in one transaction, where there are none."""
+    local = is_local(path.parent)
+    db.executescript(
+        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
+        # macOS: only F_FULLFSYNC reaches the disk.  Elsewhere this does nothing.
+        "PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
+        f"PRAGMA journal_size_limit = {JOURNAL_MOST_BYTES};"
+        f"PRAGMA synchronous = {'FULL' if local else 'EXTRA'};"
+    )
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+    db.execute(f"PRAGMA journal_mode = {'WAL' if local else 'DELETE'}").fetchone()
+    db.executescript(SELECTION)
+
+
+def _connect_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
+    """Find the way that works: beside the writer, or as an immutable file, or as a copy."""
+    db = _connect(path, "mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        # A write-ahead log needs a shared-memory file beside it, which cannot be made here.
+        db.close()
+    except sqlite3.Error:
+        db.close()
+        raise
+    else:
+        return db, None
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return _connect(path, "mode=ro&immutable=1"), None
+    # The log holds commits that an immutable reading would miss.
+    folder = Path(tempfile.mkdtemp(prefix="archiver-"))
+    for each in (path, log):
+        shutil.copyfile(each, folder / each.name)
+    return _connect(folder / path.name, "mode=rw"), folder

@@ -1,0 +1,120 @@
+"""The questions to a ledger, each answered between two commits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from typing import Any
+
+from archiver.adapters.ledger import catalogue, selection
+from archiver.adapters.ledger.catalogue import Entry, Filter
+from archiver.adapters.ledger.writer import Writer
+from archiver.core.model import Holding, Instant, Job, JobKey, JobState, VideoId
+from archiver.core.summary import Failure
+from archiver.ports import Shelf, Window
+
+
+class Reader:
+    """What may be asked of a ledger that was opened for writing, or for reading alone.
+
+    Every method may raise DestinationError: the file is damaged or cannot be read.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def window(self, now: Instant, variant: str, limit: int) -> Window:
+        """See ``ports.Ledger``.  A due time further off than 26 hours counts as due."""
+        return await self._writer.read(
+            partial(selection.window, now=now, variant=variant, limit=limit)
+        )
+
+    async def shelf(self, video_id: VideoId) -> Shelf:
+        """See ``ports.Ledger``."""
+        return await self._writer.read(partial(catalogue.shelf, video_id=video_id))
+
+    async def counts(self, variant: str) -> Mapping[JobState, int]:
+        """See ``ports.Ledger``; a state without a video is left out."""
+        return await self._writer.read(partial(selection.counts, variant=variant))
+
+    async def selected_states(self, variant: str) -> Mapping[VideoId, JobState]:
+        """Where each selected video stands that has a job in *variant*."""
+        return await self._writer.read(partial(selection.states, variant=variant))
+
+    async def already_archived(self, variant: str) -> int:
+        """How many of the selection stand in the archive; asked first, before a run's work."""
+        return (await self.counts(variant)).get(JobState.ARCHIVED, 0)
+
+    async def outstanding_bytes(self, variant: str) -> int:
+        """What the selection's asked-for and available jobs still have to bring, if known."""
+        return await self._writer.read(partial(selection.outstanding_bytes, variant=variant))
+
+    async def all_counts(self, variant: str | None = None) -> Mapping[JobState, int]:
+        """How many videos of the whole archive stand in each state."""
+        return await self._writer.read(partial(catalogue.state_counts, variant=variant))
+
+    async def rows(self, wanted: Filter = catalogue.ALL) -> AsyncIterator[Entry]:
+        """The catalogue by video, variant and version: each stored version, or the job for it."""
+        after = catalogue.START
+        while page := await self._writer.read(
+            partial(catalogue.entries, wanted=wanted, after=after)
+        ):
+            for entry in page:
+                yield entry
+            after = page[-1].job.key
+
+    async def holdings(self) -> AsyncIterator[Holding]:
+        """Every stored file, by path; read in pages, so it may take hours without harm."""
+        after = ""
+        while page := await self._writer.read(partial(catalogue.holdings, after=after)):
+            for holding in page:
+                yield holding
+            after = page[-1].path
+
+    async def holdings_of(self, video_id: VideoId) -> list[Holding]:
+        """Every stored file of a video, by path."""
+        return await self._writer.read(partial(catalogue.holdings_of, video_id=video_id))
+
+    async def holdings_count_bytes(self) -> tuple[int, int]:
+        """How many files are stored, and their bytes: BagIt's Payload-Oxum, swapped."""
+        return await self._writer.read(catalogue.holdings_count_bytes)
+
+    async def failures(self, limit: int, *, selected_only: bool = False) -> list[Failure]:
+        """Videos that are not archived and why, the parked ones first."""
+        return await self._writer.read(
+            partial(catalogue.failures, limit=limit, selected_only=selected_only)
+        )
+
+    async def fetched_jobs(self) -> list[Job]:
+        """Every job that is complete in its part and not published, selected or not."""
+        return await self._writer.read(partial(catalogue.jobs_in, state=JobState.FETCHED))
+
+    async def unfinished_keys(self) -> set[JobKey]:
+        """Whose part files are of use, when no run is going on; other parts are orphans."""
+        return await self._writer.read(catalogue.unfinished_keys)
+
+    async def next_deadline(self) -> Instant:
+        """When the first address not yet fetched expires; NEVER where none is known to."""
+        return await self._writer.read(catalogue.next_deadline)
+
+    async def last_runs(self, count: int) -> list[dict[str, Any]]:
+        """The reports of the last runs that ended, newest first."""
+        return await self._writer.read(partial(catalogue.last_runs, count=count))
+
+    async def last_listing(self, source: str) -> int | None:
+        """How many videos the last full listing of *source* had; None for the first."""
+        found = await self._one("SELECT listed FROM listing WHERE source = ?", source)
+        return None if found is None else int(found)
+
+    async def meta_get(self, key: str) -> str | None:
+        """A note of ours by its key."""
+        found = await self._one("SELECT value FROM meta WHERE key = ?", key)
+        return None if found is None else str(found)
+
+    async def _one(self, query: str, value: str) -> Any:
+        def look(db: sqlite3.Connection) -> Any:
+            found = db.execute(query, (value,)).fetchone()
+            return None if found is None else found[0]
+
+        return await self._writer.read(look)

@@ -1,0 +1,203 @@
+"""Between the nouns and the ledger's rows: every column is named here once."""
+
+# ruff: noqa: S608  only column lists and terms of ours are joined into SQL; values are bound
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from archiver.core.lifecycle import Event
+from archiver.core.model import (
+    NEVER,
+    Channel,
+    ChannelId,
+    Holding,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Saved,
+    Video,
+    VideoId,
+)
+from archiver.errors import DestinationError
+
+Row = tuple[Any, ...]
+
+_KEY = ("video_id", "kind", "variant", "version")
+_JOB = (
+    *_KEY, "state", "due_at", "asked_at", "pending_at", "available_at", "link_url",
+    "link_expires_at", "saved_bytes", "saved_total", "saved_etag", "saved_last_modified",
+    "saved_source", "saved_joined", "expected_bytes", "expected_s", "sha256", "path", "polls",
+    "failures", "failing_since", "ran_out", "delete_at", "reason",
+)  # fmt: skip
+_VIDEO = (
+    "id", "title", "channel_id", "channel_title", "created_at", "added_at", "size_bytes",
+    "length_s", "protect", "recording", "raw",
+)  # fmt: skip
+_HOLDING = (*_KEY, "path", "bytes", "sha256", "stored_at", "provenance")
+
+JOB_WIDTH, VIDEO_WIDTH = len(_JOB), len(_VIDEO)
+JOB_COLUMNS = ", ".join(f"job.{name}" for name in _JOB)
+VIDEO_COLUMNS = ", ".join(f"video.{name}" for name in _VIDEO)
+HOLDING_COLUMNS = ", ".join(f"holding.{name}" for name in _HOLDING)
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+_INSERT_JOB = f"INSERT INTO job ({', '.join(_JOB)}, changed_at) VALUES ({_marks(len(_JOB) + 1)})"
+_UPDATE_JOB = (
+    f"UPDATE job SET {', '.join(f'{name} = ?' for name in _JOB[4:])}, changed_at = ? "
+    "WHERE video_id = ? AND kind = ? AND variant = ? AND version = ?"
+)
+_INSERT_HOLDING = (
+    f"INSERT INTO holding ({', '.join(_HOLDING)}) VALUES ({_marks(len(_HOLDING))}) "
+    "ON CONFLICT (path) DO NOTHING"
+)
+_INSERT_VIDEO = (
+    f"INSERT INTO video ({', '.join(_VIDEO)}, folder, stem, first_seen_at, last_seen_at) "
+    f"VALUES ({_marks(len(_VIDEO) + 4)})"
+)
+# A listing may be thinner than the one before: what it does not tell stays known.
+_UPDATE_VIDEO = (
+    "UPDATE video SET title = ?, "
+    + ", ".join(f"{name} = coalesce(?, {name})" for name in _VIDEO[2:8])
+    + ", protect = coalesce(nullif(?, ''), protect), recording = ?, raw = ?, last_seen_at = ? "
+    "WHERE id = ?"
+)
+
+
+def _stored(at: Instant | None) -> float | None:
+    return None if at is None or at == NEVER else float(at)
+
+
+def _values(job: Job) -> Row:
+    link, saved = job.link, job.saved
+    return (
+        job.state.value, _stored(job.due_at), job.asked_at, job.pending_at, job.available_at,
+        link.url if link else None, _stored(link.expires_at) if link else None,
+        saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source, int(saved.joined),
+        job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
+        job.failing_since, job.ran_out, _stored(job.delete_at), job.reason,
+    )  # fmt: skip
+
+
+def _key(key: JobKey) -> Row:
+    return key.video_id, key.kind, key.variant, key.version
+
+
+def job_of(row: Row) -> Job:
+    """The job of a row selected by ``JOB_COLUMNS``."""
+    url, expires_at = row[9], row[10]
+    return Job(
+        JobKey(VideoId(row[0]), row[1], row[2], row[3]), JobState(row[4]),
+        due_at=NEVER if row[5] is None else Instant(row[5]),
+        asked_at=row[6], pending_at=row[7], available_at=row[8],
+        link=None if url is None else Link(url, NEVER if expires_at is None else expires_at),
+        saved=Saved(row[11], row[12], row[13], row[14], row[15], joined=bool(row[16])),
+        expected_bytes=row[17], expected_s=row[18], sha256=row[19], path=row[20], polls=row[21],
+        failures=row[22], failing_since=row[23], ran_out=row[24],
+        delete_at=NEVER if row[25] is None else row[25], reason=row[26],
+    )  # fmt: skip
+
+
+def video_of(row: Row) -> Video:
+    """The video of a row selected by ``VIDEO_COLUMNS``."""
+    return Video(*(*row[:9], bool(row[9]), row[10]))
+
+
+def holding_of(row: Row) -> Holding:
+    """The holding of a row selected by ``HOLDING_COLUMNS``."""
+    return Holding(*row)
+
+
+def channel_of(row: Row) -> Channel:
+    """The channel of a row ``id, title, raw``."""
+    return Channel(ChannelId(row[0]), row[1], row[2])
+
+
+def insert_job(db: sqlite3.Connection, job: Job, at: Instant) -> None:
+    """Write a job that is not there yet."""
+    db.execute(_INSERT_JOB, (*_key(job.key), *_values(job), at))
+
+
+def update_job(db: sqlite3.Connection, job: Job, at: Instant) -> None:
+    """Write a job that is there.
+
+    Raises:
+        LookupError: it is not; jobs come into being by a listing alone, so this is a bug.
+    """
+    if db.execute(_UPDATE_JOB, (*_values(job), at, *_key(job.key))).rowcount != 1:
+        raise LookupError(f"{job.key} is not in the ledger")
+
+
+def insert_video(db: sqlite3.Connection, video: Video, folder: str, stem: str, at: Instant) -> None:
+    """Write a video that is not there yet, with the place that it keeps."""
+    db.execute(_INSERT_VIDEO, (*_described(video), folder, stem, at, at))
+
+
+def update_video(db: sqlite3.Connection, video: Video, at: Instant) -> None:
+    """Take over what a listing says now; the place stays."""
+    db.execute(_UPDATE_VIDEO, (*_described(video)[1:], at, video.id))
+
+
+def _described(video: Video) -> Row:
+    return (
+        video.id, video.title, video.channel_id, video.channel_title, video.created_at,
+        video.added_at, video.size_bytes, video.length_s, video.protect, int(video.recording),
+        video.raw,
+    )  # fmt: skip
+
+
+def insert_holding(db: sqlite3.Connection, holding: Holding) -> None:
+    """Add a holding; one that is recorded already with the same contents is left alone.
+
+    Raises:
+        DestinationError: the path is recorded with other contents.
+    """
+    values = tuple(getattr(holding, name) for name in _HOLDING)
+    if db.execute(_INSERT_HOLDING, values).rowcount == 1:
+        return
+    stands = db.execute("SELECT bytes, sha256 FROM holding WHERE path = ?", (holding.path,))
+    if stands.fetchone() != (holding.bytes, holding.sha256):
+        raise DestinationError(
+            f"The ledger knows other contents for {holding.path}.", "Run `archiver verify`."
+        )
+
+
+def insert_event(db: sqlite3.Connection, key: JobKey, name: str, payload: str, at: Instant) -> None:
+    """Append one line to the event log."""
+    db.execute(
+        "INSERT INTO event (at, video_id, kind, variant, version, name, payload) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (at, *_key(key), name, payload),
+    )
+
+
+def payload_of(event: Event) -> str:
+    """The event as JSON, fit for anybody to read: of an address, only its host and its end."""
+    return json.dumps(
+        {field.name: _plain(getattr(event, field.name)) for field in fields(event)},
+        ensure_ascii=False,
+    )
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Link():
+            return {"host": urlsplit(value.url).hostname, "expires_at": _plain(value.expires_at)}
+        case Saved() | Holding():
+            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        case tuple():
+            return [_plain(each) for each in value]
+        case float() if value == NEVER:
+            return None
+        case _:
+            return value

@@ -1,0 +1,100 @@
+"""What a run asks of its selection; every answer costs what it holds, not what the ledger holds."""
+
+# ruff: noqa: S608  only column lists and terms of ours are joined into SQL; values are bound
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.schema import (
+    LATER,
+    LIVE,
+    MIRROR_CONFLICT,
+    MIRRORED,
+    READY,
+)
+from archiver.core.model import NEVER, Instant, Job, JobState, VideoId
+from archiver.ports import Window
+
+WAIT_MOST_S = 26 * 3600.0  # no legal wait is longer: a clock was wrong when it was written
+
+_JOIN = (
+    f"SELECT {rows.JOB_COLUMNS} FROM queue CROSS JOIN job ON job.video_id = queue.video_id "
+    "AND job.kind = 'video' AND job.variant = queue.variant AND job.version = queue.version "
+    "WHERE queue.variant = ? AND "
+)
+
+
+def select(db: sqlite3.Connection, ids: Sequence[VideoId]) -> None:
+    """Add videos to the selection, and their newest jobs to the queue."""
+    db.execute("BEGIN")
+    try:
+        fresh = [
+            (each,)
+            for each in dict.fromkeys(ids)
+            if db.execute("INSERT OR IGNORE INTO selected VALUES (?)", (each,)).rowcount
+        ]
+        db.executemany(
+            MIRRORED.format("job")
+            + "FROM main.job WHERE job.video_id = ? AND job.kind = 'video'"
+            + MIRROR_CONFLICT,
+            fresh,
+        )
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def window(db: sqlite3.Connection, now: Instant, variant: str, limit: int) -> Window:
+    """The jobs in flight, and the next *limit* discovered ones that are due."""
+    db.execute(
+        f"UPDATE queue SET place = {READY} WHERE place = {LATER} AND variant = ? "
+        "AND (due_at <= ? OR due_at > ?)",
+        (variant, now, now + WAIT_MOST_S),
+    )
+    live = _jobs(db, f"place = {LIVE} ORDER BY queue.video_id", variant)
+    ready = _jobs(
+        db,
+        f"place = {READY} ORDER BY queue.delete_at, queue.video_id LIMIT ?",
+        variant,
+        limit + 1,
+    )
+    next_due_at = db.execute(
+        f"SELECT min(due_at) FROM queue WHERE place = {LATER} AND variant = ?", (variant,)
+    ).fetchone()[0]
+    return Window(
+        jobs=tuple(live + ready[:limit]),
+        more=len(ready) > limit,
+        next_due_at=NEVER if next_due_at is None else Instant(next_due_at),
+    )
+
+
+def _jobs(db: sqlite3.Connection, where: str, *values: object) -> list[Job]:
+    return [rows.job_of(row) for row in db.execute(_JOIN + where, values)]
+
+
+def counts(db: sqlite3.Connection, variant: str) -> Mapping[JobState, int]:
+    """How many selected videos stand in each state, each by its newest version."""
+    found = db.execute("SELECT state, count(*) FROM queue WHERE variant = ? GROUP BY 1", (variant,))
+    return {JobState(state): count for state, count in found}
+
+
+def states(db: sqlite3.Connection, variant: str) -> Mapping[VideoId, JobState]:
+    """Where each selected video stands."""
+    found = db.execute("SELECT video_id, state FROM queue WHERE variant = ?", (variant,))
+    return {VideoId(video_id): JobState(state) for video_id, state in found}
+
+
+def outstanding_bytes(db: sqlite3.Connection, variant: str) -> int:
+    """What is asked for or available and not yet fetched, as far as sizes are known."""
+    found = db.execute(
+        "SELECT coalesce(sum(max(coalesce(job.saved_total, job.expected_bytes, 0) "
+        "- job.saved_bytes, 0)), 0) FROM queue CROSS JOIN job ON job.video_id = queue.video_id "
+        "AND job.kind = 'video' AND job.variant = queue.variant AND job.version = queue.version "
+        f"WHERE queue.variant = ? AND place = {LIVE} AND job.state <> 'fetched'",
+        (variant,),
+    )
+    return int(found.fetchone()[0])

@@ -1,0 +1,180 @@
+"""The ledger itself: what ``ports.Ledger`` asks for, and what the commands need beside it.
+
+Rule: everything that changes is one closure through the writer, and so one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from archiver.adapters.ledger import intake, opening, rows, selection
+from archiver.adapters.ledger.intake import Namer
+from archiver.adapters.ledger.reader import Reader
+from archiver.adapters.ledger.writer import Writer
+from archiver.core import naming
+from archiver.core.lifecycle import Event, apply
+from archiver.core.model import Channel, Holding, Instant, Job, Video, VideoId
+from archiver.ports import Shelf
+
+
+class SqliteLedger(Reader):
+    """One SQLite file.  One process writes it, under the archive's lock; any number read it.
+
+    Every method may raise DestinationError: the disk is full or fails, or the file is damaged.
+    """
+
+    def __init__(self, writer: Writer, namer: Namer, scratch: Path | None = None) -> None:
+        super().__init__(writer)
+        self._namer = namer
+        self._scratch = scratch
+
+    @classmethod
+    async def open(cls, path: Path, *, read_only: bool = False, namer: Namer = naming) -> Self:
+        """Open the ledger at *path*, and make it where there is none.
+
+        Args:
+            read_only: for questions; works beside a run and on a medium that cannot be written.
+            namer: chooses folders and file stems for videos that are new.
+
+        Raises:
+            DestinationError: damaged, newer than this program, or (read-only) missing.
+        """
+        loop = asyncio.get_running_loop()
+        if read_only:
+            db, scratch = await loop.run_in_executor(None, opening.open_reading, path)
+            return cls(Writer(db), namer, scratch)
+        db = await loop.run_in_executor(None, opening.open_writing, path)
+        return cls(Writer(db), namer)
+
+    async def close(self) -> None:
+        """Finish what was asked, then let go of the file."""
+        await self._writer.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def reconcile(
+        self, videos: Sequence[Video], now: Instant, variant: str
+    ) -> Mapping[str, int]:
+        """See ``ports.Ledger``."""
+        return await self._writer.write(
+            functools.partial(
+                intake.reconcile, videos=videos, now=now, variant=variant, namer=self._namer
+            )
+        )
+
+    async def select(self, ids: Sequence[VideoId]) -> None:
+        """See ``ports.Ledger``."""
+        await self._writer.read(functools.partial(selection.select, ids=ids))
+
+    async def record(self, job: Job, event: Event, at: Instant) -> Job:
+        """See ``ports.Ledger``.
+
+        Raises:
+            LookupError: the ledger has no such job: a bug.
+        """
+        after = apply(job, event)
+        await self._writer.write(functools.partial(intake.record, after=after, event=event, at=at))
+        return after
+
+    async def add_channels(self, channels: Iterable[Channel]) -> None:
+        """Take in what the vendor says of channels; their folders are chosen now or stay."""
+        every = tuple(channels)
+        await self._writer.write(
+            functools.partial(intake.add_channels, channels=every, namer=self._namer)
+        )
+
+    async def reopen_parked(
+        self, ids: Sequence[VideoId] | None, at: Instant, reason: str = "asked for again"
+    ) -> int:
+        """Put parked videos back in the queue and count them; None means the whole selection."""
+        return await self._writer.write(
+            functools.partial(intake.reopen_parked, ids=ids, reason=reason, at=at)
+        )
+
+    async def want_again(
+        self, video_id: VideoId, variant: str, reason: str, at: Instant
+    ) -> Job | None:
+        """Queue a next version of an archived video whose file is damaged or lost.
+
+        Returns:
+            The new job; None where the newest one is not archived.
+        """
+        return await self._writer.write(
+            functools.partial(
+                intake.want_again, video_id=video_id, variant=variant, reason=reason, at=at
+            )
+        )
+
+    async def adopt(self, shelf: Shelf, job: Job, holdings: Iterable[Holding], at: Instant) -> None:
+        """Take in files that stand in the archive without the ledger knowing them.
+
+        Safe to repeat; what the ledger knows of the video already stays.
+        """
+        every = tuple(holdings)
+        await self._writer.write(
+            functools.partial(intake.adopt, shelf=shelf, job=job, holdings=every, at=at)
+        )
+
+    async def add_holdings(self, holdings: Iterable[Holding]) -> None:
+        """Record files that stand in the archive beside a video: extras that came later."""
+        every = tuple(holdings)
+
+        def add(db: sqlite3.Connection) -> None:
+            for holding in every:
+                rows.insert_holding(db, holding)
+
+        await self._writer.write(add)
+
+    async def note_delete_at(self, delete_at: Mapping[VideoId, Instant]) -> None:
+        """Keep when the vendor deletes videos: the window takes those first."""
+        values = [(at, video_id) for video_id, at in delete_at.items()]
+        await self._execute_many("UPDATE job SET delete_at = ? WHERE video_id = ?", values)
+
+    async def note_listing(self, source: str, count: int, now: Instant) -> None:
+        """Keep how many videos a full listing of *source* had."""
+        await self._execute_many(
+            "INSERT INTO listing (source, listed, at) VALUES (?, ?, ?) ON CONFLICT (source) "
+            "DO UPDATE SET listed = excluded.listed, at = excluded.at",
+            [(source, count, now)],
+        )
+
+    async def meta_set(self, key: str, value: str) -> None:
+        """Keep a note of ours."""
+        await self._execute_many(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) "
+            "DO UPDATE SET value = excluded.value",
+            [(key, value)],
+        )
+
+    async def begin_run(self, pid: int, now: Instant) -> int:
+        """Write down that a run began; returns its number."""
+
+        def begin(db: sqlite3.Connection) -> int:
+            done = db.execute("INSERT INTO run (started_at, pid) VALUES (?, ?)", (now, pid))
+            return int(done.lastrowid or 0)
+
+        return await self._writer.write(begin)
+
+    async def end_run(self, run_id: int, summary_json: str, now: Instant) -> None:
+        """Write down how a run ended; *summary_json* is its public report."""
+        await self._execute_many(
+            "UPDATE run SET ended_at = ?, summary = ? WHERE id = ?", [(now, summary_json, run_id)]
+        )
+
+    async def _execute_many(self, statement: str, values: Sequence[tuple[object, ...]]) -> None:
+        def execute(db: sqlite3.Connection) -> None:
+            db.executemany(statement, values)
+
+        await self._writer.write(execute)

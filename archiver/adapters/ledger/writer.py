@@ -1,0 +1,189 @@
+"""One connection, one thread, one transaction at a time; what waits together commits together.
+
+Rule 1: a caller hears of his work only after the commit that holds it.
+Rule 2: work is a closure and runs as a whole or not at all; a cancelled caller changes nothing
+        about it.
+Rule 3: work that raises is undone alone; its neighbours in the same commit stay.
+Rule 4: after a commit that the disk failed, nothing more is written: what a failed sync left
+        behind is unknown, and asking again would only pretend to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+
+from archiver.adapters.ledger.opening import refusal
+from archiver.errors import DestinationError
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+
+COMMIT_MOST = 1000  # works in one commit: some 20 ms of work
+
+
+class Transaction:
+    """Begins, and commits or rolls back, whatever ends it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # SQLite may have rolled back already
+                self._db.execute("ROLLBACK")
+
+
+class _Savepoint:
+    """One work among others: what it raises is kept for its caller, and its writes are undone."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.error: Exception | None = None
+
+    def __enter__(self) -> None:
+        self._db.execute("SAVEPOINT work")
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not self._db.in_transaction:
+            return False  # the disk is full or failing: SQLite undid the whole transaction
+        if error is not None:
+            self._db.execute("ROLLBACK TO work")
+        self._db.execute("RELEASE work")
+        if isinstance(error, Exception):
+            self.error = error
+            return True
+        return False
+
+
+@dataclass(slots=True, eq=False)
+class _Queued:
+    """A work, who waits for it, and what came of it."""
+
+    work: Work[Any]
+    waiter: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = field(default=None)
+
+    def attempt(self, db: sqlite3.Connection) -> None:
+        savepoint = _Savepoint(db)
+        with savepoint:
+            self.result = self.work(db)
+        self.error = savepoint.error
+
+    def answer(self, failed: BaseException | None) -> None:
+        if self.waiter.done():  # its caller was cancelled; the work was done all the same
+            return
+        error = failed or self.error
+        if error is None:
+            self.waiter.set_result(self.result)
+        else:
+            self.waiter.set_exception(told(error))
+
+
+class Writer:
+    """The only way to a connection: everything runs in one thread, in order of asking.
+
+    Drives its thread through ``loop.run_in_executor``, so a loop that runs executors inline works.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._queue: deque[_Queued] = deque()
+        self._working = False
+        self._broken: BaseException | None = None
+        self._idle: asyncio.Future[None] | None = None
+
+    async def write(self, work: Work[T]) -> T:
+        """Run *work* within a transaction; return when its commit is durable.
+
+        Raises:
+            DestinationError: the disk is full or fails, or the ledger is damaged.
+        """
+        loop = asyncio.get_running_loop()
+        queued = _Queued(work, loop.create_future())
+        self._queue.append(queued)
+        if not self._working:
+            self._working = True
+            # Not at once: whoever else is ready in this turn of the loop shares the commit.
+            loop.call_soon(self._begin, loop)
+        answer: T = await queued.waiter
+        return answer
+
+    async def read(self, work: Work[T]) -> T:
+        """Run *work* between two commits; it sees what is committed, and writes nothing lasting."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, work, self._db)
+        except sqlite3.Error as error:
+            raise told(error) from error
+
+    async def close(self) -> None:
+        """Finish what was asked, then let go of the file."""
+        loop = asyncio.get_running_loop()
+        if self._working:
+            self._idle = self._idle or loop.create_future()
+            await asyncio.shield(self._idle)
+        await loop.run_in_executor(self._thread, self._db.close)
+        self._thread.shutdown(wait=False)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = [self._queue.popleft() for _ in range(min(COMMIT_MOST, len(self._queue)))]
+        done = loop.run_in_executor(self._thread, self._commit, batch)
+        done.add_done_callback(functools.partial(self._committed, loop, batch))
+
+    def _commit(self, batch: list[_Queued]) -> None:
+        if self._broken is not None:
+            raise DestinationError(
+                "The ledger's disk failed; nothing more is written.", "Check the disk."
+            ) from self._broken
+        try:
+            with Transaction(self._db):
+                for queued in batch:
+                    queued.attempt(self._db)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+                self._broken = error
+            raise
+
+    def _committed(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Queued], done: asyncio.Future[None]
+    ) -> None:
+        failed = done.exception()
+        for queued in batch:
+            queued.answer(failed)
+        if self._queue:
+            self._begin(loop)
+            return
+        self._working = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+
+def told(error: BaseException) -> BaseException:
+    """What a caller hears: SQLite's trouble in our words, everything else as it is."""
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+        error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
+    ):
+        answer = refusal(error)
+        answer.__cause__ = error
+        return answer
+    return error

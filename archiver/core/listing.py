@@ -1,0 +1,130 @@
+"""What one line of a listing means for what is already known of its video.
+
+Rule 1: pure; the ledger supplies what it knows and writes what comes back.
+Rule 2: a listing never takes anything away: nothing becomes ``gone`` because it is not listed.
+Rule 3: a value the vendor does not tell is no difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from archiver.core.lifecycle import Event, Reopened, Skipped, apply
+from archiver.core.model import Instant, Job, JobKey, JobState, Video
+
+Word: TypeAlias = Literal["new", "changed", "renamed", "reopened", "skipped", "same"]
+WORDS: tuple[Word, ...] = ("new", "changed", "renamed", "reopened", "skipped", "same")
+
+LENGTH_TOLERANCE_S = 1.0  # two pages of the API round one length differently
+GONE_AT_LEAST_S = 20 * 3600.0  # one reopening a night: a listing may lag behind a deletion
+STILL_RECORDING = "still being recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a listed video: its last description, and the newest job.
+
+    ``changed_at`` is when the job's row was last written: for a ``gone`` job, when it went.
+    """
+
+    video: Video
+    job: Job
+    changed_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a listing's line asks of the ledger.
+
+    ``job`` is the row to write, as it stands after ``event``; None where nothing changes.
+    ``event`` is the fact to append to the event log, if there is one.  Whatever the word, the
+    video's own row takes over what was seen.
+    """
+
+    word: Word
+    job: Job | None = None
+    event: Event | None = None
+
+
+def listed(known: Known | None, seen: Video, now: Instant, variant: str) -> Change:
+    """Compare a listed video with what is known of it.
+
+    Args:
+        known: None where the ledger has no job for this video in *variant*.
+        seen: the video as the listing gives it now.
+        variant: of the file that is wanted, where the video is new.
+    """
+    if known is None:
+        return _first_seen(seen, variant)
+    change = _of_job(known.job, known.changed_at, seen, now)
+    if change.word == "same" and seen.title != known.video.title:
+        return replace(change, word="renamed")
+    return change
+
+
+def _first_seen(seen: Video, variant: str) -> Change:
+    job = _expecting(Job(JobKey(seen.id, variant=variant)), seen)
+    return _skipped(job) if seen.recording else Change("new", job)
+
+
+def _of_job(job: Job, changed_at: Instant, seen: Video, now: Instant) -> Change:
+    if seen.recording:  # its length and size are not what they will be: nothing to compare
+        waits = job.state is JobState.DISCOVERED and job.asked_at is None
+        return _skipped(job) if waits else Change("same")
+    match job.state:
+        case JobState.SKIPPED:
+            return _reopened(job, seen, "no longer being recorded")
+        case JobState.GONE if now - changed_at >= GONE_AT_LEAST_S:
+            return _reopened(job, seen, "listed again")
+        case JobState.ARCHIVED if differs(job, seen):
+            key = replace(job.key, version=job.key.version + 1)
+            return Change("changed", _expecting(Job(key, delete_at=job.delete_at), seen))
+        case JobState.ARCHIVED:
+            return _same(job, _completed(job, seen))
+        case JobState.DISCOVERED if job.asked_at is None:
+            return _same(job, _completed(_expecting(job, seen), job))
+        case _:
+            # What was asked for keeps the values it was asked with: a later listing that says
+            # otherwise is then seen as a replacement.
+            return Change("same")
+
+
+def differs(job: Job, seen: Video) -> bool:
+    """The listing describes another file than the one that *job* asked for."""
+    sizes = job.expected_bytes, seen.size_bytes
+    if None not in sizes and sizes[0] != sizes[1]:
+        return True
+    before, after = job.expected_s, seen.length_s
+    return before is not None and after is not None and abs(before - after) >= LENGTH_TOLERANCE_S
+
+
+def _skipped(job: Job) -> Change:
+    event = Skipped(STILL_RECORDING)
+    return Change("skipped", apply(job, event), event)
+
+
+def _reopened(job: Job, seen: Video, reason: str) -> Change:
+    event = Reopened(reason)
+    return Change("reopened", _expecting(apply(job, event), seen), event)
+
+
+def _same(before: Job, after: Job) -> Change:
+    return Change("same", None if after == before else after)
+
+
+def _expecting(job: Job, seen: Video) -> Job:
+    return replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s)
+
+
+def _completed(job: Job, other: Video | Job) -> Job:
+    """Fill in what *job* does not expect yet from what *other* says; never overwrite."""
+    if isinstance(other, Job):
+        size_bytes, length_s = other.expected_bytes, other.expected_s
+    else:
+        size_bytes, length_s = other.size_bytes, other.length_s
+    return replace(
+        job,
+        expected_bytes=size_bytes if job.expected_bytes is None else job.expected_bytes,
+        expected_s=length_s if job.expected_s is None else job.expected_s,
+    )
