@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -169,3 +170,11 @@ def test_a_key_reads_like_a_file() -> None:
 def test_an_address_never_prints_its_signature(text: str) -> None:
     """The query is a secret."""
     assert repr(Link("https://cdn.example/?sig=" + text)) == "Link(expires_at=inf)"
+
+
+def test_the_drawing_is_the_table() -> None:
+    """A drawing made by hand drifts from the code; this one is made by `make docs`."""
+    from tools.draw_lifecycle import mermaid
+
+    drawing = Path(__file__).parent.parent.parent / "docs" / "lifecycle.mmd"
+    assert drawing.read_text() == mermaid()
