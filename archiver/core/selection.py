@@ -23,6 +23,9 @@ _ID = re.compile(r"0*([1-9][0-9]{0,17})")  # 18 digits: below 2^63, as the ledge
 _NAME = re.compile(r"[^\s/?#\x00-\x1f\x7f]{1,200}")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp])?(i?b)?", re.ASCII | re.IGNORECASE)
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%?", re.ASCII)
+_SIZE_MOST: Final = 2**60
 _DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", re.ASCII)
 _SPAN_MOST_S: Final = 3.2e9  # a century: a longer one is a slip of the finger
 SOURCES: Final = "account, channel:ID, playlist:ID, video:ID, a video's number, a page address"
@@ -80,15 +83,16 @@ def parse_source(text: str) -> Source:
     if text.lower() == "account":
         return AccountSource()
     if _number(text) is not None:
-        return VideoSource(_id(text, text))
+        return VideoSource(VideoId(_id(text, text)))
     match noun.lower() if colon else "":
         case "channel":
             return _channel(rest, text)
         case "playlist":
             return PlaylistSource(_id(rest, text))
         case "video":
-            return VideoSource(_id(rest, text))
-    page = _page(text)
+            return VideoSource(VideoId(_id(rest, text)))
+        case _:
+            page = _page(text)
     if page is None:
         raise ValueError(f"{_quoted(text)} is no source; known are {SOURCES}.")
     return _of_page(page, text)
@@ -124,15 +128,16 @@ def _page(text: str) -> tuple[str, ...] | None:
 def _of_page(path: tuple[str, ...], text: str) -> Source:
     match path:
         case ("recorded", video, *_) | ("embed", "recorded", video, *_):
-            return VideoSource(_id(video, text))
+            return VideoSource(VideoId(_id(video, text)))
         case ("channel", "id", channel, *_) | ("channel", channel, *_):
             return _channel(channel, text)
         case ("embed", channel, *_):
             return ChannelSource(ChannelId(_id(channel, text)))
-    raise ValueError(
-        f"{_quoted(text)} is no page of a video or a channel: "
-        "those have /recorded/ID or /channel/ID-or-name."
-    )
+        case _:
+            raise ValueError(
+                f"{_quoted(text)} is no page of a video or a channel: "
+                "those have /recorded/ID or /channel/ID-or-name."
+            )
 
 
 def _channel(text: str, whole: str) -> ChannelSource:
@@ -173,6 +178,37 @@ def parse_span(text: str) -> float:
     if not seconds < _SPAN_MOST_S:
         raise ValueError(f"{_quoted(text)} is no span of time, as in 90s, 15m, 6h or 30d.")
     return seconds
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as ``500``, ``800k``, ``20M``, ``1.5GiB``; ``20MB`` counts by 1000.
+
+    A bare letter counts by 1024, as in rclone, curl and yt-dlp.
+
+    Raises:
+        ValueError: it is no size, or nothing at all, or one beyond an exbibyte.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    size = 0.0
+    if found:
+        step = 1000 if (found[3] or "").lower() == "b" else 1024
+        size = float(found[1]) * step ** " kmgtp".index((found[2] or " ").lower())
+    if not 1 <= size <= _SIZE_MOST:
+        raise ValueError(f"{_quoted(text)} is no size, as in 800k, 20M or 1.5G.")
+    return int(size)
+
+
+def parse_share(text: str) -> float:
+    """A part of the whole, above 0 and up to 1, of a percentage such as ``5%``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _SHARE.fullmatch(text.strip())
+    share = float(found[1]) / 100 if found else 0.0
+    if not 0 < share <= 1:
+        raise ValueError(f"{_quoted(text)} is no share, as in 5%.")
+    return share
 
 
 def parse_moment(text: str, now: Instant, *, end: bool = False) -> Instant:

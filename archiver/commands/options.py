@@ -1,0 +1,216 @@
+"""The options that commands share: each with its variable, its key in the settings file, its type.
+
+Rule: every option names its variable itself.  click's ``auto_envvar_prefix`` would name it after
+the command and the Python parameter, and the settings would depend on both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import click
+
+from archiver import settings
+from archiver.account import Account
+from archiver.core import selection
+from archiver.core.model import Instant
+
+if TYPE_CHECKING:
+    from archiver import archive
+
+F = TypeVar("F", bound=Callable[..., Any])
+Sources: TypeAlias = tuple[selection.Source, ...]
+_META = "archiver.settings"
+_SOURCES_MOST_BYTES = 50_000_000  # a million sources
+_PARALLEL_MOST = 256
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    """A text that a function of ``core.selection`` reads; its ValueError is the user's message."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name, self._read = name, read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read *value*; numbers come from the settings file."""
+        if not isinstance(value, str | int | float):
+            return value
+        try:
+            return self._read(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]
+    """A date or an age; stays a text here, since reading it needs a clock."""
+
+    name = "DATE"
+
+    def __init__(self, *, end: bool = False) -> None:
+        self._end = end
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check *value*, and hand back what reads it."""
+        try:
+            selection.parse_moment(str(value), Instant(0.0), end=self._end)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+SIZE = Text("SIZE", selection.parse_size)
+SHARE = Text("SHARE", selection.parse_share)
+SPAN = Text("SPAN", selection.parse_span)
+PATTERN = Text("REGEX", selection.parse_pattern)
+PARALLEL = click.IntRange(1, _PARALLEL_MOST)
+
+
+def option(*names: str, key: str = "", **given: Any) -> Callable[[F], F]:
+    """An option that has the settings key of its long name, or *key*, and a variable like it."""
+    long = next(name for name in names if name.startswith("--"))
+    key = key or long.removeprefix("--").replace("-", "_")
+    return click.option(*names, key, envvar=settings.PREFIX + key.upper(), **given)
+
+
+def config(function: F) -> F:
+    """``--config``: read before every other option, which then find their defaults in it."""
+    return click.option(
+        "--config", metavar="FILE", envvar="ARCHIVER_CONFIG", is_eager=True, expose_value=False,
+        callback=_load,
+        help="Settings file.  [default: archiver.toml in your configuration folder]",
+    )(function)  # fmt: skip
+
+
+def _load(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if ctx.resilient_parsing:  # completion: no files, no complaints
+        return
+    ctx.meta[_META] = file = settings.load(value)
+    ctx.default_map = dict(file.flags)
+
+
+def destination(*, required: bool = True) -> Callable[[F], F]:
+    """``--to DEST``."""
+    return option("--to", metavar="DEST", required=required, type=click.Path(),
+                  help="Folder of the archive; made by the first run.")  # fmt: skip
+
+
+def archive_folder(function: F) -> F:
+    """The argument DEST, of commands that need nothing but the archive."""
+    return click.argument("to", metavar="DEST", envvar="ARCHIVER_TO", type=click.Path())(function)
+
+
+def as_json(function: F) -> F:
+    """``--json``."""
+    return option("--json", is_flag=True, help="Print the answer as JSON.")(function)
+
+
+def reach(function: F) -> F:
+    """How to reach the vendor."""
+    for one in (
+        option("--ca-file", metavar="FILE", type=click.Path(),
+               help="Also trust the authorities in this file."),
+        option("--proxy", metavar="URL", help="Go through this HTTP proxy."),
+    ):  # fmt: skip
+        function = one(function)
+    return config(function)
+
+
+def choosing(function: F) -> F:
+    """Which videos: the sources and the filter."""
+    for one in (
+        option("--limit", metavar="N", type=click.IntRange(1), help="At most N videos."),
+        option("--match", metavar="REGEX", type=PATTERN,
+               help="Only titles in which REGEX is found."),
+        option("--protect", type=click.Choice(["public", "private", "any"]), default="any",
+               show_default=True, help="Only public, or only private, videos."),
+        option("--until", metavar="DATE", type=Moment(end=True),
+               help="Only videos added up to the end of DATE."),
+        option("--since", metavar="DATE", type=Moment(),
+               help="Only videos added since DATE: 2026-11-23, or 30d for the last 30 days."),
+        click.argument("sources", metavar="SOURCE...", nargs=-1, required=True),
+    ):  # fmt: skip
+        function = one(function)
+    return function
+
+
+def sources(texts: tuple[str, ...]) -> tuple[selection.Source, ...]:
+    """All sources, with the files named by ``@FILE`` and ``-`` read; each once.
+
+    Raises:
+        click.UsageError: one of them means nothing, or there is none.
+    """
+    found: list[selection.Source] = []
+    for text in texts:
+        lines, place = _lines(text)
+        for line in lines:
+            try:
+                found.append(selection.parse_source(line))
+            except ValueError as error:
+                raise click.UsageError(f"{place}{error}") from error
+    if not found:
+        raise click.UsageError("There is no source in the files given.")
+    return selection.unique(found)
+
+
+def _lines(text: str) -> tuple[tuple[str, ...], str]:
+    """The sources that *text* stands for, and the file to name in a complaint."""
+    if text != "-" and not text.startswith("@"):
+        return (text,), ""
+    name = "standard input" if text == "-" else text[1:]
+    try:
+        if text == "-":
+            read = sys.stdin.buffer.read(_SOURCES_MOST_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                read = file.read(_SOURCES_MOST_BYTES + 1)
+        if len(read) > _SOURCES_MOST_BYTES:
+            raise click.UsageError(f"{name} is too long for a list of sources.")
+        return selection.read_sources(read.decode("utf-8")), f"{name}: "
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise click.UsageError(f"{name} cannot be read: {why}.") from error
+
+
+def filter_of(given: dict[str, Any], now: Instant) -> selection.Filter:
+    """The filter that the options make."""
+    since, until = given["since"], given["until"]
+    return selection.Filter(
+        since=selection.parse_moment(since, now) if since else None,
+        until=selection.parse_moment(until, now, end=True) if until else None,
+        protect=given["protect"], match=given["match"], limit=given["limit"],
+    )  # fmt: skip
+
+
+def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
+    """The options of ``archive.run`` that the command line means."""
+    from archiver import archive
+    from archiver.commands import watching
+
+    return archive.RunOptions(
+        sources=sources, filter=filter_of(given, watching.now()),
+        variant=given.get("format", "mp4"), downloads=given.get("downloads", 8),
+        requests=given.get("requests", 8), limit_rate=given.get("limit_rate"),
+        max_duration_s=given.get("max_duration"), max_wait_s=given.get("max_wait", 21_600.0),
+        accept_shrunk=given.get("accept_shrunk", False),
+    )  # fmt: skip
+
+
+def account(ctx: click.Context, *, needed: bool = True) -> Account:
+    """The account that the settings describe.
+
+    Raises:
+        SettingsError, AuthError: it cannot be used; or has no credentials although *needed*.
+    """
+    file: settings.SettingsFile = ctx.meta[_META]
+    built, warnings = settings.account(
+        file, os.environ, proxy=ctx.params.get("proxy"), ca_file=ctx.params.get("ca_file")
+    )
+    for warning in warnings:
+        click.echo(f"archiver: {warning}", err=True)
+    if needed:
+        settings.require_credentials(built)
+    return built

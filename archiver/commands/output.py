@@ -1,0 +1,111 @@
+"""Results on standard output: lines for people, JSON for programs.
+
+Rule 1: a reader that went away, as ``head`` does, changes neither the work nor the exit code.
+Rule 2: what comes from outside passes ``safe`` on its way to a screen.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archiver.console_text import many, safe, size, span
+from archiver.errors import ArchiverError, SettingsError
+
+_FAILURES_MOST = 5
+# JSON may hold these as they are; a terminal would obey them.
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def line(text: str = "") -> bool:
+    """Print one line of a result.  False: nobody reads any more.
+
+    Raises:
+        ArchiverError: standard output leads to a full disk.
+    """
+    try:
+        click.echo(text)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal was closed
+            raise ArchiverError(f"The output cannot be written: {error.strerror}.") from error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+def as_json(answer: Mapping[str, Any]) -> bool:
+    """Print an answer as one line of JSON; titles stay readable where the encoding can."""
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    text = json.dumps(answer, ensure_ascii=not unicode)
+    return line(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def report(path: str, answer: Mapping[str, Any]) -> None:
+    """Write an answer to a file, durably.
+
+    Raises:
+        ArchiverError: it could not be written.
+    """
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.write(json.dumps(answer, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ArchiverError(f"The report {path} cannot be written: {error.strerror}.") from error
+
+
+def require_writable(path: str) -> None:
+    """Find out before a long run that its report could not be written.
+
+    Raises:
+        SettingsError: it could not.
+    """
+    try:
+        with Path(path).open("a"):
+            pass
+    except OSError as error:
+        raise SettingsError(f"The report {path} cannot be written: {error.strerror}.") from error
+
+
+def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
+    """What a run did, in a few lines, from the object that ``run --json`` prints."""
+    videos, moved = answer["videos"], answer["bytes"]
+    took = span(answer["seconds"])
+    text = f"Archived {many(videos['archived'], 'video')} ({size(moved['archived'])}) in {took}"
+    if videos["already_archived"]:
+        text += f"; {videos['already_archived']:,} stood there already"
+    yield text + "."
+    rest = [
+        f"{videos[key]:,} {words}"
+        for key, words in (
+            ("skipped", "skipped: still being recorded"), ("gone", "gone at the vendor"),
+            ("parked", "parked"), ("remaining", "left for the next run"),
+        )
+        if videos[key]
+    ]  # fmt: skip
+    if rest:
+        yield f"{', '.join(rest)}."
+    yield from failures(answer["failures"], dest)
+    if answer["outcome"] == "stopped":
+        yield "Stopped before the end. Nothing is lost: run the same command again to go on."
+    if answer.get("message"):
+        yield safe(answer["message"])
+
+
+def failures(each: list[Mapping[str, Any]], dest: str, most: int = _FAILURES_MOST) -> Iterable[str]:
+    """The first few that are not archived, and where the rest is."""
+    for one in each[:most]:
+        tries = f" ({many(one['attempts'], 'attempt')})" if one["attempts"] else ""
+        why = safe(one["reason"] or "no reason is known")
+        yield f"  {one['video']:>10}  {one['state']:<10} {safe(one['title'])}: {why}{tries}"
+    if len(each) > most:
+        yield f"  and {len(each) - most:,} more: archiver status {dest}"

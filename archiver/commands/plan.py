@@ -1,0 +1,81 @@
+"""``archiver plan``: what a run would do, touching nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archiver.commands import options, output
+from archiver.commands.options import option
+from archiver.console_text import many, safe, size, span
+
+if TYPE_CHECKING:
+    import anyio
+
+    from archiver import archive
+    from archiver.account import Account
+
+
+@click.command()
+@options.choosing
+@options.destination()
+@option(
+    "--format",
+    type=click.Choice(["mp4", "flv"]),
+    default="mp4",
+    show_default=True,
+    help="Which downloadable version.",
+)
+@option("--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos.")
+@options.as_json
+@option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
+@option("--verbose", "-v", is_flag=True, help="Say every step.")
+@options.reach
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
+    """Show what `archiver run` would do, and touch nothing: not even DEST is made."""
+    return show(given, options.sources(given["sources"]), options.account(ctx))
+
+
+def show(given: dict[str, Any], sources: options.Sources, account: Account) -> int:
+    """Ask for the plan, print it; the exit code."""
+    from archiver import archive
+    from archiver.commands import watching
+
+    wanted = options.run_options(given, sources)
+    observer = watching.watcher(given)
+
+    async def work(_: anyio.Event) -> archive.PlanReport:
+        return await archive.plan(given["to"], account, wanted, observer)
+
+    answer = watching.attend(work, observer).as_json()
+    if given["json"]:
+        output.as_json(answer)
+    else:
+        for text in lines(answer):
+            output.line(text)
+    return 0
+
+
+def lines(answer: Mapping[str, Any]) -> Iterable[str]:
+    """The plan for people, from its JSON object."""
+    videos, disk = answer["videos"], answer["disk"]
+    yield (
+        f"{many(videos['selected'], 'video')} selected: {videos['new']:,} new, "
+        f"{videos['changed']:,} changed, {videos['archived']:,} archived, "
+        f"{videos['parked']:,} parked."
+    )
+    yield f"  to download   {size(answer['bytes_to_fetch'])}"
+    yield f"  API calls     about {answer['api_calls_expected']:,}"
+    if answer["seconds_expected"] is not None:
+        yield f"  time          about {span(answer['seconds_expected'])}"
+    if disk["free"] is not None:
+        yield f"  disk          {size(disk['needed'])} needed, {size(disk['free'])} free"
+        if disk["needed"] > disk["free"]:
+            yield "Warning: the disk is too small for all of it."
+    if first := answer["first_to_be_deleted"]:
+        words = first.values() if isinstance(first, Mapping) else [first]
+        shown = "  ".join(safe(str(word)) for word in words if word is not None)
+        yield f"The vendor deletes first: {shown}"

@@ -1,0 +1,149 @@
+"""``archiver run``: archive what is missing; the nightly command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archiver.commands import options, output
+from archiver.commands.options import option
+
+if TYPE_CHECKING:
+    import anyio
+
+    from archiver import archive
+    from archiver.account import Account
+    from archiver.console_lines import Lines
+    from archiver.core.summary import Summary
+
+
+@click.command()
+@options.choosing
+@options.destination()
+@option(
+    "--format",
+    type=click.Choice(["mp4", "flv"]),
+    default="mp4",
+    show_default=True,
+    help="Which downloadable version.",
+)
+@option(
+    "--downloads",
+    type=options.PARALLEL,
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Downloads at a time.",
+)
+@option(
+    "--requests",
+    type=options.PARALLEL,
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="API calls at a time.",
+)
+@option(
+    "--limit-rate",
+    type=options.SIZE,
+    metavar="RATE",
+    help="Bytes a second over all downloads, as 20M.",
+)
+@option(
+    "--max-duration", type=options.SPAN, metavar="SPAN", help="End cleanly after this long, as 6h."
+)
+@option(
+    "--max-wait",
+    type=options.SPAN,
+    default="6h",
+    show_default=True,
+    metavar="SPAN",
+    help="Give up after so long without any progress.",
+)
+@option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
+@option("--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos.")
+@option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")
+@options.as_json
+@option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the JSON summary to FILE, too.",
+)
+@option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
+@option("--verbose", "-v", is_flag=True, help="Say every step.")
+@option("--no-progress", is_flag=True, help="Lines instead of bars, on a terminal too.")
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How lines on standard error look.",
+)
+@options.reach
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
+    """Archive what is missing from SOURCE: request, wait, download, verify.
+
+    SOURCE is `account`, channel:ID, playlist:ID, video:ID, a video's number, a page address
+    (https://video.ibm.com/recorded/ID), @FILE with one source a line, or - for standard input.
+
+    Safe to repeat and to interrupt: the next run goes on where this one ended.
+    """
+    if given["quiet"] and given["verbose"]:
+        raise click.UsageError("--quiet and --verbose exclude each other.")
+    sources = options.sources(given["sources"])
+    account = options.account(ctx)
+    if given["dry_run"]:
+        from archiver.commands import plan
+
+        return plan.show(given, sources, account)
+    from archiver.commands import watching
+    from archiver.errors import ArchiverError
+
+    if given["report"]:
+        output.require_writable(given["report"])
+    started_at = watching.now()
+    wanted = options.run_options(given, sources)
+    try:
+        summary = _archive(given, account, wanted)
+    except ArchiverError as error:
+        # Programs learn why from the same object; the person, from the sentence that cli prints.
+        refused = _refused(error, started_at, watching.now() - started_at)
+        _tell(refused, given)
+        raise
+    _tell(summary, given)
+    return summary.exit_code
+
+
+def _archive(given: dict[str, Any], account: Account, wanted: archive.RunOptions) -> Summary:
+    from archiver import archive
+    from archiver.commands import watching
+
+    observer: Lines = watching.watcher(given)
+
+    async def work(stop: anyio.Event) -> Summary:
+        return await archive.run(given["to"], account, wanted, observer, stop)
+
+    return watching.attend(work, observer)
+
+
+def _refused(error: Any, started_at: Any, seconds: float) -> Summary:
+    from archiver.console_text import scrub
+    from archiver.core.summary import Summary
+
+    return Summary(
+        started_at, seconds, "refused", exit_code=error.exit_code, message=scrub(str(error))
+    )
+
+
+def _tell(summary: Summary, given: dict[str, Any]) -> None:
+    answer = summary.as_json()
+    if given["report"]:
+        output.report(given["report"], answer)
+    if given["json"]:
+        output.as_json(answer)
+    elif summary.outcome != "refused" and not (given["quiet"] and summary.exit_code == 0):
+        for text in output.summary(answer, given["to"]):
+            output.line(text)

@@ -1,0 +1,111 @@
+"""Who watches a run, and how a person stops one.
+
+Rule 1: the first signal asks, the second ends at once; a signal that the caller had switched off,
+as ``nohup`` does, stays off.
+Rule 2: watching never outlives the run, and never breaks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from archiver.console_lines import DETAIL, NEWS, WARNING, JsonLines, Lines
+from archiver.core.model import Instant
+
+if TYPE_CHECKING:
+    import anyio
+
+T = TypeVar("T")
+STOPPED: Final = 5
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DRAW_EVERY_S = 0.25
+# A closing terminal and wrappers such as `uv run` deliver one wish twice.
+_ONE_WISH_S = 0.25
+
+
+def now() -> Instant:
+    """Unix seconds, by this machine's clock: for the screen, and to count an age back from."""
+    return Instant(time.time())
+
+
+def watcher(given: dict[str, Any]) -> Lines:
+    """The console that suits the options and the place where standard error leads."""
+    least = WARNING if given.get("quiet") else DETAIL if given.get("verbose") else NEWS
+    if given.get("log_format") == "json":
+        return JsonLines(sys.stderr, now, least=least)
+    bars = not given.get("quiet") and not given.get("no_progress")
+    if bars and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from archiver.console import Terminal  # rich, only where there are bars
+
+        return Terminal(sys.stderr, now, least=least)
+    return Lines(sys.stderr, now, least=least)
+
+
+def attend(work: Callable[[anyio.Event], Awaitable[T]], watching: Lines) -> T:
+    """Run *work* in a loop of its own; it is handed the event that a signal sets."""
+    try:
+        with _interruptible():
+            return asyncio.run(_attended(work, watching))
+    finally:
+        watching.close()
+
+
+async def _attended(work: Callable[[anyio.Event], Awaitable[T]], watching: Lines) -> T:
+    import anyio
+
+    loop, stop = asyncio.get_running_loop(), anyio.Event()
+    asked_at: list[float] = []
+
+    def interrupted() -> None:
+        if not asked_at:
+            asked_at.append(loop.time())
+            stop.set()
+            watching.said(
+                "stopping: what is on its way is saved; once more to stop at once", warning=True
+            )
+        elif loop.time() - asked_at[0] > _ONE_WISH_S:
+            watching.close()
+            os._exit(STOPPED)
+
+    timers: list[asyncio.TimerHandle] = []
+
+    def tick() -> None:
+        watching.tick()
+        timers[:] = [loop.call_later(_DRAW_EVERY_S, tick)]
+
+    tick()
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is _interrupt]
+    for number in heard:
+        loop.add_signal_handler(number, interrupted)
+    try:
+        return await work(stop)
+    finally:
+        timers[0].cancel()
+        for number in heard:
+            loop.remove_signal_handler(number)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """From the first moment on, before there is a loop, each signal is an interrupt."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, _interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)

@@ -1,0 +1,184 @@
+"""A run told line by line: for cron, journals and pipes, as text or as JSON.
+
+Rule 1: a line whenever something changes, and once a minute; nothing a byte.
+Rule 2: whoever reads may go away: a broken pipe ends the telling, never the run.
+Rule 3: every text passes ``console_text.safe``: no steering of terminals, no signed address.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, TextIO
+
+from archiver.console_tally import Tally
+from archiver.console_text import clock, many, safe, size, span
+from archiver.core import lifecycle as life
+from archiver.core.model import Instant, Job, JobState
+from archiver.core.summary import iso
+
+DETAIL, NEWS, WARNING = 0, 1, 2
+STATUS_EVERY_S = 60.0
+_WEATHER_EVERY_S = 60.0  # one gate hinders many files with the same words
+_WEATHER_MOST = 100
+
+# What each event is called, and how much it matters.  Progress has no line: bars show it.
+WORDS: Final[Mapping[type, tuple[str, int]]] = {
+    life.Asked: ("asking", DETAIL), life.Pending: ("preparing", DETAIL),
+    life.Available: ("ready", DETAIL), life.Unavailable: ("not ready", DETAIL),
+    life.NotFound: ("gone", WARNING), life.Delayed: ("failed", NEWS),
+    life.Hindered: ("waiting", NEWS), life.LinkRefused: ("refused", NEWS),
+    life.RanOut: ("ran out", NEWS), life.Fetched: ("fetched", DETAIL),
+    life.Corrupt: ("corrupt", NEWS), life.Stored: ("archived", NEWS),
+    life.GaveUp: ("parked", WARNING), life.Skipped: ("skipped", NEWS),
+    life.Reopened: ("reopened", DETAIL),
+}  # fmt: skip
+_LEVELS: Final = {DETAIL: "debug", NEWS: "info", WARNING: "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing worth a line.  ``fields`` are what a program wants to know of it."""
+
+    level: int
+    word: str
+    text: str
+    fields: Mapping[str, Any]
+
+
+def told(event: life.Event, after: Job) -> Told | None:
+    """What to say of an event; None where a line would be noise."""
+    word, level = WORDS.get(type(event), ("", DETAIL))
+    if not word:
+        return None
+    key, reason = after.key, safe(after.reason)
+    fields: dict[str, Any] = {
+        "video": str(key.video_id), "kind": key.kind, "variant": key.variant,
+        "version": key.version, "state": str(after.state),
+    }  # fmt: skip
+    if reason:
+        fields |= {"reason": reason, "failures": after.failures}
+    text = f"{key.video_id}  {reason}" if reason else f"{key.video_id}"
+    if isinstance(event, life.Stored):
+        held = event.holdings[0]
+        fields |= {"path": held.path, "bytes": held.bytes, "sha256": held.sha256}
+        text = f"{safe(PurePosixPath(held.path).name)}  {size(held.bytes)}"
+    return Told(level, word, text, fields)
+
+
+class Lines:
+    """Tells a run on a stream, a line at a time; an ``Observer``.
+
+    Args:
+        stream: standard error, as a rule.
+        now: Unix seconds.
+        least: the level from which on there is a line: DETAIL, NEWS or WARNING.
+    """
+
+    def __init__(self, stream: TextIO, now: Callable[[], float], *, least: int = NEWS) -> None:
+        self.tally = Tally()
+        self._stream, self._now, self._least = stream, now, least
+        self._weather: dict[str, float] = {}
+        self._told_at = now()
+        self._deaf = False
+
+    def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
+        """Hear how much there is to do in all."""
+        self.tally.expect(counts, wanted_bytes)
+
+    def began(self, step: str, job: Job) -> None:
+        """A hand took up a job."""
+        self.tally.began(step, job)
+
+    def received(self, job: Job, count: int) -> None:
+        """Bytes came over the line."""
+        self.tally.received(job, count)
+
+    def recorded(self, before: Job, event: life.Event, after: Job) -> None:
+        """A fact is in the ledger."""
+        self.tally.recorded(before, event, after)
+        what = told(event, after)
+        if what is not None and what.level >= self._least and not self._repeats(event, what):
+            self._tell(what)
+
+    def said(self, text: str, *, warning: bool = False) -> None:
+        """Something about the run as a whole."""
+        if (level := WARNING if warning else NEWS) >= self._least:
+            self._tell(Told(level, "warning" if warning else "note", safe(text), {}))
+
+    def tick(self) -> None:
+        """Called often: once a minute of silence it says where the run stands."""
+        rate = self.tally.sample(self._now())
+        if self._least <= NEWS and self._now() - self._told_at >= STATUS_EVERY_S:
+            self._tell(Told(NEWS, "progress", standing(self.tally, rate), self._numbers(rate)))
+
+    def close(self) -> None:
+        """Leave the stream as it was found."""
+
+    def _repeats(self, event: life.Event, what: Told) -> bool:
+        """The same weather was told of another file within the last minute."""
+        if not isinstance(event, life.Hindered) or self._least == DETAIL:
+            return False
+        now, reason = self._now(), str(what.fields.get("reason"))
+        if now - self._weather.get(reason, float("-inf")) < _WEATHER_EVERY_S:
+            return True
+        if len(self._weather) >= _WEATHER_MOST:
+            self._weather.clear()
+        self._weather[reason] = now
+        return False
+
+    def _numbers(self, rate: float) -> dict[str, Any]:
+        tally = self.tally
+        return {
+            "states": {str(state): count for state, count in tally.counts.items() if count},
+            "downloads": len(tally.running), "bytes_received": tally.received_bytes,
+            "bytes_wanted": tally.wanted_bytes, "bytes_per_second": round(rate),
+        }  # fmt: skip
+
+    def _tell(self, what: Told) -> None:
+        self._told_at = self._now()
+        self._put(f"{clock(Instant(self._told_at))} {what.word:<9} {what.text}")
+
+    def _put(self, line: str) -> None:
+        if self._deaf:
+            return
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # the pipe is broken, the disk behind it full, or it is shut
+            self._deaf = True
+
+
+class JsonLines(Lines):
+    """The same, one JSON object a line."""
+
+    def _tell(self, what: Told) -> None:
+        self._told_at = self._now()
+        shown = {
+            "at": iso(Instant(self._told_at)), "level": _LEVELS[what.level],
+            "event": what.word.replace(" ", "_"), **({} if what.fields else {"text": what.text}),
+            **what.fields,
+        }  # fmt: skip
+        self._put(json.dumps(shown))
+
+
+def standing(tally: Tally, rate: float) -> str:
+    """Where a run stands, in one line."""
+    parts = [f"{many(tally.archived, 'video')} archived"]
+    if tally.running:
+        parts.append(f"{many(len(tally.running), 'download')} at {size(rate)}/s")
+    if tally.waiting:
+        parts.append(f"{waiting(tally)}")
+    left = tally.seconds_left(rate)
+    if left < float("inf"):
+        parts.append(f"{span(left)} left")
+    return ", ".join(parts)
+
+
+def waiting(tally: Tally) -> str:
+    """What is being prepared, and when it is looked at next; empty for nothing."""
+    if not tally.waiting:
+        return ""
+    return f"{len(tally.waiting):,} being prepared, next look {clock(tally.next_look_at)}"
