@@ -1,0 +1,191 @@
+"""One call of the API, from the queue to the judged answer.
+
+Rule 1: a call goes out only with a place of the rate, a valid token and an open gate.
+Rule 2: a 401 renews the token once and replays the call once; more is the person's turn.
+Rule 3: no redirect is followed and no address of an answer is called: the token stays at home.
+Rule 4: who may be blamed is decided here: the weather, the file, the answer or the credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from archiver.account import Account
+from archiver.adapters.clock import WaitingClock
+from archiver.adapters.http import origin_of, read_body
+from archiver.adapters.vendor import trouble, wire
+from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
+from archiver.adapters.vendor.token import TokenSource
+from archiver.core.model import Instant
+from archiver.core.weather import Weather
+from archiver.errors import (
+    AuthError,
+    BadAnswerError,
+    DeniedError,
+    NotFoundError,
+    WeatherError,
+)
+from archiver.ports import Allowance
+
+PATIENCE_S = 5.0  # a step waits this long for the rate; longer waits belong to the plan
+OUTSIDE = frozenset({407, 408, 425, 429})  # beside 3xx and 5xx: not the call's fault
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the body (None: too long) and when to come again."""
+
+    status: int
+    body: bytes | None
+    retry_at: Instant | None
+
+    @property
+    def is_weather(self) -> bool:
+        """The host or something on the way is in trouble (a login page redirects)."""
+        return self.status >= 500 or 300 <= self.status < 400 or self.status in OUTSIDE
+
+
+class Caller:
+    """Sends calls, at most *requests* at a time and half of them polls."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        tokens: TokenSource,
+        pace: Pace,
+        weather: Weather,
+        clock: WaitingClock,
+        requests: int,
+    ) -> None:
+        self._session, self._tokens = session, tokens
+        self._pace, self.weather, self.clock = pace, weather, clock
+        self._address = account.api_url.rstrip("/")
+        self.host = origin_of(account.api_url)
+        self._most = max(1, requests)
+        self._calls = asyncio.Semaphore(self._most)
+        self._polls = asyncio.Semaphore(max(1, self._most // 2))
+        self._entered = 0  # calls that wait or are under way
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        purpose: Purpose,
+        params: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> bytes:
+        """Do one call and return the body of its success.
+
+        Args:
+            path: from the API's root, already percent-encoded.
+            patience_s: how long to wait for the rate limit before giving the call back.
+
+        Raises:
+            WeatherError, NotFoundError, DeniedError, BadAnswerError, AuthError.
+        """
+        address = self._address + path + (f"?{urlencode(params)}" if params else "")
+        self._entered += 1
+        try:
+            async with AsyncExitStack() as places:
+                if purpose == "poll":
+                    await places.enter_async_context(self._polls)
+                await places.enter_async_context(self._calls)
+                for _ in range(2):
+                    answer = await self._once(method, address, purpose, patience_s)
+                    if answer is not None:
+                        return self._judged(answer)
+        finally:
+            self._entered -= 1
+        raise AuthError("The API refuses a token that was issued a moment ago.")
+
+    def allowance(self) -> Allowance:
+        """What rate limit, weather and the places for calls leave right now."""
+        now = self.clock.now()
+        hosts = [self.host]
+        if not self._tokens.is_fresh(now):
+            hosts.append(self._tokens.host)
+        try_at = max(self.weather.closed_until(host, now) for host in hosts)
+        waiting = max(0, self._entered - self._pace.in_flight)
+        room = min(self._most - self._entered, self._pace.calls_now() - waiting)
+        if not all(self.weather.is_open(host) for host in hosts):
+            room = min(room, 1 - min(1, self._entered))
+        if try_at <= now and room > 0:
+            return Allowance(room, now)
+        more_at = max(try_at, self._pace.more_at())
+        return Allowance(0, Instant(more_at if more_at > now else now + SOON_S))
+
+    async def _once(
+        self, method: str, address: str, purpose: Purpose, patience_s: float
+    ) -> Answer | None:
+        """Send once.  None: 401, and the token is marked for renewal."""
+        if self.weather.closed_until(self.host, self.clock.now()) > self.clock.now():
+            self._hindered()
+        place = await self._pace.enter(purpose, self.host, patience_s)
+        try:
+            # The token comes last: it may have ended while we stood in the queue.
+            head = await self._tokens.authorize(address)
+            if not self.weather.may_try(self.host, self.clock.now()):
+                self._hindered()
+            answer = await self._send(method, address, head, place)
+        finally:
+            place.leave()
+        if answer.status != 401:
+            return answer
+        self._tokens.refused(head)
+        return None
+
+    def _hindered(self) -> NoReturn:
+        retry_at = self.weather.closed_until(self.host, self.clock.now())
+        raise WeatherError(self.host, "the API is in trouble", retry_at)
+
+    async def _send(
+        self, method: str, address: str, head: Mapping[str, str], place: Place
+    ) -> Answer:
+        sent_at = self.clock.now()
+        try:
+            async with self._session.request(
+                method, URL(address, encoded=True), allow_redirects=False, trace_request_ctx=place,
+                headers={"Accept": "application/json", **head},
+            ) as response:  # fmt: skip
+                self.clock.heard(response.headers.get("Date", ""), sent_at, self.clock.now())
+                said = place.answered(response.status, response.headers)
+                body = await read_body(response)
+        except trouble.TROUBLE as error:
+            self.weather.failed(self.host, self.clock.now())
+            raise WeatherError(self.host, f"API: {trouble.describe(error)}") from None
+        finally:
+            self.weather.let_go(self.host)
+        retry_at = said.retry_at
+        if retry_at is None and response.status == 429:
+            retry_at = said.reset_at
+        answer = Answer(response.status, body, retry_at)
+        if answer.is_weather:
+            self.weather.failed(self.host, self.clock.now(), answer.retry_at)
+        else:
+            self.weather.succeeded(self.host)
+        return answer
+
+    def _judged(self, answer: Answer) -> bytes:
+        status, body = answer.status, answer.body
+        if answer.is_weather:
+            raise WeatherError(self.host, f"the API answered {status}", answer.retry_at)
+        if body is None:
+            raise BadAnswerError("the API's answer is longer than 16 MiB")
+        if 200 <= status < 300:
+            return body
+        word = wire.error_word(body)
+        if word is not None and status in (404, 410):
+            raise NotFoundError(f"the vendor does not know it ({status} {word})".replace(" )", ")"))
+        if word is not None and status in (402, 403):
+            raise DeniedError(f"the account may not have it ({status} {word})".replace(" )", ")"))
+        # A page of text with a 404 or 403 is somebody on the way, not the vendor's word.
+        raise BadAnswerError(f"the API answered {status}")

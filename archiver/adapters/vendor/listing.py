@@ -1,0 +1,213 @@
+"""Reading a listing to its end, though it moves under way and its pages may lie.
+
+Rule 1: pages are asked for at our own address; of ``paging.next`` only the query is taken.
+Rule 2: an object is told once; a page that brings nothing new ends the walk.
+Rule 3: a walk during which something moved (an id seen on an earlier page, a changed counter) is
+        repeated until two agree, three times at most; a quiet listing costs one call a page.
+        A deletion that no counter shows stays unseen until the next night.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from archiver.adapters.vendor import values, wire
+from archiver.adapters.vendor.call import Caller
+from archiver.core.model import Instant
+from archiver.errors import BadAnswerError, ListingError, WeatherError
+
+log = logging.getLogger("archiver.vendor")
+
+WALKS = 3  # of one listing, when it moves
+MOST_PAGES = 5_000  # a quarter of a million videos
+MOST_EMPTY = 3  # empty pages in a row that still announce another
+MOST_BAD = 4  # bad answers in a row
+WAIT_FOR_RATE_S = 1_000.0  # longer than any wait a header can order
+LEAST_NAP_S = 0.2
+MAX_WAIT_S = 6 * 3_600.0
+_COUNTERS = frozenset({"item_count", "total", "total_count"})
+
+T = TypeVar("T")
+
+
+class _Listable(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+ItemT = TypeVar("ItemT", bound=_Listable)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[ItemT]):
+    """What to list: the path, where the objects stand, and how one is read.
+
+    ``params`` stay the same on every page; ``page`` is the name of the page's number.
+    """
+
+    path: str
+    key: str
+    read: Callable[[object], ItemT | None]
+    size: int
+    page: str = "page"
+    params: tuple[tuple[str, str], ...] = ()
+
+    def first(self) -> dict[str, str]:
+        """The parameters of page 1."""
+        return {**dict(self.params), "pagesize": str(self.size), self.page: "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[ItemT]):
+    """Objects that were not told before.  ``complete``: the end of a listing to be believed."""
+
+    items: tuple[ItemT, ...]
+    complete: bool = False
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One way through all pages.  ``cut``: it did not come to a real end."""
+
+    ids: set[int] = field(default_factory=set)
+    counts: tuple[tuple[str, int], ...] = ()
+    pages: int = 0
+    empty: int = 0
+    moved: bool = False
+    cut: bool = False
+
+    def take(self, items: list[ItemT], page: wire.Listed) -> list[ItemT]:
+        """Take in a page; return what is new on it."""
+        new = {item.id: item for item in items if item.id not in self.ids}
+        self.moved |= any(item.id in self.ids for item in items)
+        self.moved |= self.pages > 0 and page.counts != self.counts
+        self.ids.update(new)
+        self.counts, self.pages = page.counts, self.pages + 1
+        self.empty = 0 if page.objects else self.empty + 1
+        return list(new.values())
+
+    def stuck(self) -> None:
+        """The pages repeat themselves; that is an end only if a counter says so."""
+        self.cut = not any(
+            name in _COUNTERS and count == len(self.ids) for name, count in self.counts
+        )
+
+
+class Lister:
+    """Reads listings, waiting out bad weather.
+
+    Args:
+        max_wait_s: of one call, before its WeatherError is raised after all.
+    """
+
+    def __init__(self, caller: Caller, max_wait_s: float = MAX_WAIT_S) -> None:
+        self._caller, self._clock = caller, caller.clock
+        self._max_wait_s = max_wait_s
+
+    async def batches(self, query: Query[ItemT]) -> AsyncIterator[Batch[ItemT]]:
+        """Every object once; the last batch says whether the listing can be believed."""
+        told: set[int] = set()
+        before: set[int] | None = None
+        for walk_number in range(1, WALKS + 1):
+            walk, held = _Walk(), Batch[ItemT](())
+            async for items in self._walk(query, walk):
+                if held.items:
+                    yield held
+                held = Batch(tuple(item for item in items if item.id not in told))
+                told.update(item.id for item in items)
+            agreed = walk.ids == before
+            believed = not walk.cut and (not walk.moved or agreed)
+            if believed or agreed or walk_number == WALKS:
+                yield Batch(held.items, believed)
+                return
+            if held.items:
+                yield held
+            before = walk.ids
+
+    async def _walk(self, query: Query[ItemT], walk: _Walk) -> AsyncIterator[list[ItemT]]:
+        params: dict[str, str] | None = query.first()
+        while params is not None:
+            page = await self.patient(query.path, params, lambda body: wire.listed(body, query.key))
+            items = [item for found in page.objects if (item := query.read(found)) is not None]
+            if len(items) < len(page.objects):
+                log.warning("listed objects without a usable id were left out")
+            new = walk.take(items, page)
+            yield new
+            following = next_params(query, params, page)
+            if following is None:
+                return
+            if (page.objects and not new) or following == params or walk.empty >= MOST_EMPTY:
+                walk.stuck()
+                return
+            if walk.pages >= MOST_PAGES:
+                walk.cut = True
+                return
+            params = following
+
+    async def patient(
+        self, path: str, params: Mapping[str, str] | None, read: Callable[[bytes], T]
+    ) -> T:
+        """GET and read, waiting out the weather and asking again after nonsense.
+
+        Raises:
+            WeatherError: the weather lasted longer than ``max_wait_s``.
+            ListingError: the answers make no sense, four times in a row.
+            NotFoundError, DeniedError, AuthError.
+        """
+        began_at, bad = self._clock.now(), 0
+        while True:
+            try:
+                return read(await self._caller.call("GET", path, "list", params, WAIT_FOR_RATE_S))
+            except WeatherError as error:
+                await self._wait_out(error, began_at)
+            except BadAnswerError as error:
+                bad += 1
+                if bad >= MOST_BAD:
+                    raise ListingError(
+                        f"The vendor's listing {path} cannot be read: {error}.",
+                        "Try again later; `archiver doctor` checks the way to the API.",
+                    ) from error
+                await self._clock.sleep_until(Instant(self._clock.now() + 2.0 ** (bad - 1)))
+
+    async def _wait_out(self, error: WeatherError, began_at: Instant) -> None:
+        now = self._clock.now()
+        if now - began_at >= self._max_wait_s:
+            raise error
+        better_at = self._caller.weather.closed_until(error.host, now)
+        at = max(error.retry_at or now, better_at, now + LEAST_NAP_S)
+        await self._clock.sleep_until(Instant(min(at, began_at + self._max_wait_s)))
+
+
+def next_params(
+    query: Query[ItemT], params: Mapping[str, str], page: wire.Listed
+) -> dict[str, str] | None:
+    """The parameters of the next page, or None at the end.
+
+    Of ``next`` only the query counts, and of that nothing that we said ourselves: neither host
+    nor path nor filter of an answer can send the token anywhere or narrow the listing.
+    """
+    own = {name for name, _ in query.params} | {"pagesize"}
+    names = ("page", "p")
+    at = next((values.whole(params[name]) for name in names if name in params), None) or 1
+    plain = {name: value for name, value in params.items() if name not in names}
+    if page.next:
+        said = {
+            name: value
+            for name, value in _query_of(page.next)
+            if name not in own and len(value) <= 500
+        }
+        return {**plain, **said} if said else {**plain, query.page: str(at + 1)}
+    announced = dict(page.counts).get("page_count", 0) > at and bool(page.objects)
+    full = not page.paged and len(page.objects) >= query.size
+    return {**plain, query.page: str(at + 1)} if announced or full else None
+
+
+def _query_of(address: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(address).query, max_num_fields=50)
+    except ValueError:
+        return []
