@@ -1,0 +1,134 @@
+"""What the commands beside ``run`` and the recovery after a crash are promised by the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from archiver.adapters.ledger import SqliteLedger
+from archiver.core.lifecycle import Delayed, GaveUp
+from archiver.core.model import NEVER, Instant, JobKey, JobState, VideoId
+from archiver.core.summary import Failure
+from archiver.ports import Shelf
+from tests.ports.test_ledger import (
+    LATER,
+    LINK,
+    NOW,
+    holding,
+    play,
+    take_in,
+    to_archived,
+    use,
+    video,
+)
+
+
+def test_parked_videos_come_back_when_asked_for(tmp_path: Path) -> None:
+    """`retry` names videos, a run takes its whole selection; nothing else is touched."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        jobs = await take_in(ledger, 1, 2, 3)
+        for job in jobs:
+            await play(ledger, job, GaveUp("refused"))
+        assert (await ledger.window(NOW, "mp4", 9)).jobs == ()
+        assert await ledger.reopen_parked([VideoId(2), VideoId(77)], NOW) == 1
+        assert await ledger.selected_states("mp4") == {
+            1: JobState.PARKED, 2: JobState.DISCOVERED, 3: JobState.PARKED,
+        }  # fmt: skip
+        await ledger.reconcile([video(4)], NOW, "mp4")
+        assert await ledger.reopen_parked(None, NOW) == 2
+        assert len((await ledger.window(NOW, "mp4", 9)).jobs) == 3
+
+    use(tmp_path, what)
+
+
+def test_failures_come_with_reasons_the_parked_first(tmp_path: Path) -> None:
+    """A person reads why a video is not archived."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        one, two, _ = await take_in(ledger, 1, 2, 3)
+        await play(ledger, one, Delayed(NOW, "broke", LATER))
+        await play(ledger, two, GaveUp("refused"))
+        told = [
+            Failure(VideoId(2), "Film 2", "parked", "refused", 0),
+            Failure(VideoId(1), "Film 1", "discovered", "broke", 1),
+        ]
+        assert await ledger.failures(9) == told
+        assert await ledger.failures(1, selected_only=True) == told[:1]
+
+    use(tmp_path, what)
+
+
+def test_recovery_learns_what_is_complete_and_whose_parts_are_of_use(tmp_path: Path) -> None:
+    """A crash between the last byte and the name is found, in any selection."""
+
+    async def first(ledger: SqliteLedger) -> None:
+        one, two, three = await take_in(ledger, 1, 2, 3)
+        await play(ledger, one, *to_archived(one))
+        await play(ledger, two, *to_archived(two)[:4])
+        await play(ledger, three, *to_archived(three)[:3])
+        assert await ledger.next_deadline() == LINK.expires_at
+
+    async def second(ledger: SqliteLedger) -> None:
+        assert [job.key.video_id for job in await ledger.fetched_jobs()] == [2]
+        assert await ledger.unfinished_keys() == {JobKey(VideoId(2)), JobKey(VideoId(3))}
+
+    use(tmp_path, first)
+    use(tmp_path, second)
+
+
+def test_a_damaged_file_is_wanted_again_as_a_next_version(tmp_path: Path) -> None:
+    """`verify --repair` queues a new download and leaves the old record as it is."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        (job,) = await take_in(ledger, 1)
+        assert await ledger.want_again(VideoId(1), "mp4", "changed", NOW) is None
+        await play(ledger, job, *to_archived(job))
+        again = await ledger.want_again(VideoId(1), "mp4", "changed", NOW)
+        assert again is not None
+        assert again.key.version == 2
+        assert (await ledger.window(NOW, "mp4", 9)).jobs == (again,)
+        assert (await ledger.holdings_count_bytes())[0] == 2
+
+    use(tmp_path, what)
+
+
+def test_files_that_stand_already_are_adopted_once(tmp_path: Path) -> None:
+    """A lost ledger is rebuilt from the archive, in the places that the files have."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        (job,) = await take_in(ledger, 1)
+        done = replace(job, key=JobKey(VideoId(5)), state=JobState.ARCHIVED, due_at=NEVER)
+        shelf = Shelf(video(5), "data/Kept [9]/2019/Five [5]", "Five [5]")
+        for _ in range(2):
+            await ledger.adopt(shelf, done, [holding(done)], NOW)
+        assert await ledger.shelf(VideoId(5)) == shelf
+        assert (await ledger.all_counts("mp4"))[JobState.ARCHIVED] == 1
+        assert await ledger.holdings_of(VideoId(5)) == [holding(done)]
+        assert (await ledger.reconcile([video(5)], NOW, "mp4"))["same"] == 1
+
+    use(tmp_path, what)
+
+
+def test_runs_listings_and_notes_are_remembered(tmp_path: Path) -> None:
+    """`status` shows the last runs; a listing can be held against the one before."""
+
+    async def first(ledger: SqliteLedger) -> None:
+        for number in range(3):
+            run = await ledger.begin_run(42, NOW)
+            await ledger.end_run(run, f'{{"number": {number}}}', LATER)
+        await ledger.begin_run(43, Instant(LATER + 1))  # killed
+        await ledger.note_listing("account", 10, NOW)
+        await ledger.note_listing("account", 12, LATER)
+        await ledger.meta_set("format", "mp4")
+
+    async def second(ledger: SqliteLedger) -> None:
+        assert await ledger.last_runs(2) == [{"number": 2}, {"number": 1}]
+        assert await ledger.last_listing("account") == 12
+        assert await ledger.last_listing("channel:1") is None
+        assert await ledger.meta_get("format") == "mp4"
+        assert await ledger.meta_get("else") is None
+        assert await ledger.next_deadline() == NEVER
+
+    use(tmp_path, first)
+    use(tmp_path, second)
