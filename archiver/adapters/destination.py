@@ -1,0 +1,204 @@
+"""The folder that holds an archive: made once, recognised ever after, and otherwise refused.
+
+Rule 1: nothing is written into a folder that is neither empty nor an archive.
+Rule 2: ``archive-id`` comes last when an archive is made; where it is missing beside a ledger,
+something else is mounted there, or it was damaged, and a person has to look.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from archiver.adapters.disk import Os, exists, open_new, open_own, refusal
+from archiver.core.bag import TAG_FILES
+from archiver.core.naming import display
+from archiver.errors import DestinationError
+
+PRIVATE = ".archiver"
+ID_FILE = "archive-id"
+_LEDGER = "ledger.sqlite3"
+_ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
+# What a freshly made disk, or a file browser, leaves in an otherwise empty folder.
+_LITTER = frozenset(
+    {"lost+found", ".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems"}
+    | {"System Volume Information", "$RECYCLE.BIN", "@eaDir", "desktop.ini", "Thumbs.db"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An archive's folders, open: ``root`` is DEST, ``parts`` and ``damaged`` lie in .archiver."""
+
+    path: str
+    id: str
+    root: int
+    parts: int
+    damaged: int
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        for fd in (self.root, self.parts, self.damaged):
+            os.close(fd)
+
+
+def open_destination(
+    dest: str | Path, *, create: bool, system: Os, expected_id: str | None = None
+) -> Destination:
+    """Open the archive in *dest*, or make one.
+
+    Args:
+        create: make it where *dest* is missing or empty.
+        expected_id: the archive that was here before, where the caller remembers it: an empty
+            mount point is then not taken for a new archive.
+
+    Raises:
+        DestinationError: it is no folder, no archive, another archive, or not writable.
+    """
+    path = os.fspath(dest)
+    root = _open_root(path, create=create and expected_id is None, system=system)
+    opened = [root]
+    try:
+        found = _read_id(root)
+        _check(path, root, found, create=create, expected_id=expected_id)
+        opened += [
+            system.open_folder(root, f"{PRIVATE}/{name}", make=True)
+            for name in _made_private(root, system)
+        ]
+        archive_id = found or _write_id(root, system)
+        _probe(opened[1], system)
+    except OSError as error:
+        _close(opened)
+        raise refusal(error, f"opening the archive in {path}") from error
+    except DestinationError:
+        _close(opened)
+        raise
+    return Destination(path, archive_id, *opened)
+
+
+def _open_root(path: str, *, create: bool, system: Os) -> int:
+    try:
+        if create:
+            _make_folders(Path(path).absolute(), system)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except NotADirectoryError as error:
+        raise DestinationError(
+            f"{display(path)} is not a folder.", "Name a folder to archive into."
+        ) from error
+    except FileNotFoundError as error:
+        raise DestinationError(
+            f"There is no folder {display(path)}.", "Check the path: is the disk mounted?"
+        ) from error
+    except OSError as error:
+        raise refusal(error, f"opening {path}") from error
+
+
+def _make_folders(path: Path, system: Os) -> None:
+    if path.exists():
+        return
+    _make_folders(path.parent, system)
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        system.mkdir(path.name, 0o777, parent)
+        system.sync_folder(parent)
+    except FileExistsError:
+        pass  # another run makes the same folder; the lock decides later
+    finally:
+        os.close(parent)
+
+
+def _read_id(root: int) -> str | None:
+    """The archive's id; None where it is missing or was never finished."""
+    try:
+        if exists(PRIVATE, root):  # a symlink in its place is refused
+            os.close(os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root))
+        fd = open_own(f"{PRIVATE}/{ID_FILE}", root, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        text = os.read(fd, 64)
+    finally:
+        os.close(fd)
+    return text.decode("ascii").strip() if _ID.fullmatch(text) else None
+
+
+def _check(
+    path: str, root: int, found: str | None, *, create: bool, expected_id: str | None
+) -> None:
+    """Refuse what is no archive, not the expected one, or no place to make one."""
+    shown = display(path)
+    if found is not None:
+        if expected_id not in (None, found):
+            raise DestinationError(
+                f"{shown} holds another archive than before.", "Check what is mounted there."
+            )
+        return
+    names = set(os.listdir(root)) - _LITTER
+    known = names & set(TAG_FILES) or _has_ledger(root)
+    if known or expected_id is not None:
+        raise DestinationError(
+            f"The archive in {shown} has lost its {PRIVATE}/{ID_FILE}.",
+            f"Is the right disk mounted? If it is, restore {PRIVATE} from a copy.",
+        )
+    if not create:
+        raise DestinationError(f"There is no archive in {shown}.", "Check the path.")
+    if names - {PRIVATE}:
+        raise DestinationError(
+            f"{shown} is neither empty nor an archive.", "Name an empty or a new folder."
+        )
+
+
+def _has_ledger(root: int) -> bool:
+    return exists(PRIVATE, root) and exists(f"{PRIVATE}/{_LEDGER}", root)
+
+
+def _made_private(root: int, system: Os) -> tuple[str, str]:
+    """Make .archiver, which nobody else may read: the ledger holds signed addresses."""
+    try:
+        system.mkdir(PRIVATE, 0o700, root)
+        system.sync_folder(root)
+    except FileExistsError:
+        pass
+    return "parts", "damaged"
+
+
+def _write_id(root: int, system: Os) -> str:
+    """Write ``archive-id``; one that a crash left unfinished is written anew."""
+    folder = system.open_folder(root, PRIVATE)
+    archive_id = str(uuid.uuid4())
+    try:
+        if exists(ID_FILE, folder):
+            system.unlink(ID_FILE, folder)
+        fd = open_new(ID_FILE, folder)
+        try:
+            system.pwrite(fd, memoryview(f"{archive_id}\n".encode()), 0)
+            system.fsync(fd)
+        finally:
+            os.close(fd)
+        system.sync_folder(folder)
+    finally:
+        os.close(folder)
+    return archive_id
+
+
+def _probe(folder: int, system: Os) -> None:
+    """Write a byte, so that a full or read-only disk is told before anything is asked for."""
+    name = "probe.tmp"
+    if exists(name, folder):
+        system.unlink(name, folder)
+    fd = open_new(name, folder)
+    try:
+        if system.pwrite(fd, memoryview(b"."), 0) == 0:
+            raise OSError(errno.ENOSPC, "nothing was written")
+    finally:
+        os.close(fd)
+        system.unlink(name, folder)
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

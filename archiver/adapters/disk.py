@@ -1,0 +1,245 @@
+"""The system calls that the archive stands on, in one place, so that a test can make each fail.
+
+Rule 1: an fsync that failed is never repeated: the kernel may have dropped the pages it could not
+write, and the second call would succeed over a hole.
+Rule 2: `move_new` and `replace` are the only renames in the program; `adapters.publish` alone
+calls them.
+Rule 3: directories below DEST are opened step by step and without following a symlink.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import stat
+import sys
+from asyncio import get_running_loop
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from archiver.core.naming import display
+from archiver.errors import DestinationError
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+READ_BYTES = 1 << 20
+_RENAME_NOREPLACE = 1
+_F_FULLFSYNC = 51  # macOS: fsync alone stops at the drive's cache
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV}
+
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "Free some space, then run again: nothing is lost."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space, then run again."),
+    errno.EFBIG: (
+        "the file is too large for this file system",
+        "FAT disks hold no file above 4 GiB: use another file system.",
+    ),
+    errno.EROFS: ("the file system is read-only", "Mount it for writing, then run again."),
+    errno.EACCES: ("permission denied", "Check the owner and the mode of the destination."),
+    errno.EPERM: ("permission denied", "Check the owner and the mode of the destination."),
+    errno.EIO: ("the disk reports an error", "Check the disk before running again."),
+    errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
+    errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
+}
+
+
+def refusal(error: OSError, doing: str) -> DestinationError:
+    """Turn what the system said into what a person can act on; the cause comes first."""
+    cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
+    return DestinationError(f"{cause[:1].upper()}{cause[1:]}: {display(doing)} failed.", hint)
+
+
+class Os:
+    """The calls that write, sync, name and remove.  A test replaces one to make it fail."""
+
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+        self._renameat2 = _find_renameat2()
+
+    def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+        """Write some of *data*; may be less than all of it."""
+        return os.pwrite(fd, data, offset)
+
+    def fdatasync(self, fd: int) -> None:
+        """Make a file's bytes durable, and as much of its inode as reading them needs."""
+        if sys.platform == "darwin":
+            self.fsync(fd)
+        else:
+            os.fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        """Make a file and its inode durable."""
+        if sys.platform == "darwin":
+            import fcntl
+
+            try:
+                fcntl.fcntl(fd, _F_FULLFSYNC)
+            except OSError as error:
+                # Shares do not know it; what they do know is asked once, and for the first time.
+                if error.errno not in _UNSUPPORTED | {errno.ENOTTY}:
+                    raise
+                os.fsync(fd)
+        else:
+            os.fsync(fd)
+
+    def sync_folder(self, fd: int) -> None:
+        """Make a folder's names durable.  Some shares cannot: said once, then lived with."""
+        try:
+            self.fsync(fd)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._warn("this file system cannot flush folders: names may be lost in a power cut")
+
+    def move_new(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+        """Rename without ever replacing.
+
+        Raises:
+            FileExistsError: there is something of that name; nothing was changed.
+        """
+        try:
+            self.rename_noreplace(name, folder, new_name, new_folder)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            self._link_and_unlink(name, folder, new_name, new_folder)
+
+    def rename_noreplace(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+        """Let the kernel rename without replacing; ENOSYS where it cannot."""
+        if self._renameat2 is None:
+            raise OSError(errno.ENOSYS, "no renameat2")
+        self._renameat2(name, folder, new_name, new_folder)
+
+    def link(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+        """Give a file a second name."""
+        os.link(name, new_name, src_dir_fd=folder, dst_dir_fd=new_folder, follow_symlinks=False)
+
+    def replace(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+        """Rename over what is there: for tag files."""
+        os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=new_folder)
+
+    def unlink(self, name: str, folder: int) -> None:
+        """Remove a name."""
+        os.unlink(name, dir_fd=folder)
+
+    def mkdir(self, name: str, mode: int, folder: int) -> None:
+        """Make a folder in a folder."""
+        os.mkdir(name, mode, dir_fd=folder)
+
+    def open_folder(self, root: int, path: str, *, make: bool = False) -> int:
+        """Open the folder *path* below *root*, following no symlink; the caller closes it.
+
+        Args:
+            make: make what is missing, each step synced into its parent.
+        """
+        fd = os.dup(root)
+        for name in path.split("/") if path else ():
+            parent = fd
+            try:
+                fd = self._step(parent, name, make)
+            finally:
+                os.close(parent)
+        return fd
+
+    def _step(self, parent: int, name: str, make: bool) -> int:
+        if name in ("", ".", ".."):
+            raise OSError(errno.EINVAL, "not a name within the archive")
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        try:
+            return os.open(name, flags, dir_fd=parent)
+        except FileNotFoundError:
+            if not make:
+                raise
+        try:
+            self.mkdir(name, 0o777, parent)
+        except FileExistsError:
+            pass  # another hand made it meanwhile; it is synced below all the same
+        self.sync_folder(parent)
+        return os.open(name, flags, dir_fd=parent)
+
+    def _link_and_unlink(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
+        try:
+            self.link(name, folder, new_name, new_folder)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            self.unlink(name, folder)
+            return
+        # Neither is there (exFAT, some shares): the archive's lock keeps our own hands apart.
+        self._warn("this file system cannot rename without replacing: keep other programs away")
+        if exists(new_name, new_folder):
+            raise FileExistsError(errno.EEXIST, "the name is taken")
+        self.replace(name, folder, new_name, new_folder)
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning(text)
+
+
+class Threads:
+    """A few threads for what blocks: never the loop's own, which others may fill or close."""
+
+    def __init__(self, count: int = 4) -> None:
+        self.pool = ThreadPoolExecutor(count, thread_name_prefix="disk")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do *work* in a thread; a cancelled wait does not stop a thread that has begun."""
+        return await get_running_loop().run_in_executor(self.pool, work)
+
+    def close(self) -> None:
+        """Wait for what was begun."""
+        self.pool.shutdown()
+
+
+def exists(name: str, folder: int) -> bool:
+    """There is something of this name, be it a dangling symlink."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def open_own(name: str, folder: int, flags: int) -> int:
+    """Open a file that we made: regular, one name, no symlink.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        OSError: ELOOP for anything that is not such a file.
+    """
+    fd = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(fd)
+        raise OSError(errno.ELOOP, "not a plain file of ours")
+    return fd
+
+
+def open_new(name: str, folder: int) -> int:
+    """Make a file that only we can read, for reading and writing; it must not be there."""
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+
+
+def _find_renameat2() -> Callable[[str, int, str, int], None] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:  # musl before 1.2.6
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+
+    def renameat2(name: str, folder: int, new_name: str, new_folder: int) -> None:
+        ctypes.set_errno(0)
+        arguments = (folder, os.fsencode(name), new_folder, os.fsencode(new_name))
+        if call(*arguments, _RENAME_NOREPLACE) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    return renameat2

@@ -1,0 +1,181 @@
+"""A file being written: bytes go in order from one buffer to the disk and into the hash.
+
+Rule 1: writing and hashing are one trip to a thread; the loop only ever copies into the buffer.
+Rule 2: after the first error the part is poisoned: every later call repeats that error, nothing
+is written, and above all nothing is synced again.
+Rule 3: all work in threads is under the part's own lock, so that a cancelled wait, whose thread
+goes on, can neither overlap with the next call nor outlive the descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from archiver.adapters.disk import READ_BYTES, Os, Threads, refusal
+from archiver.errors import DestinationError
+
+T = TypeVar("T")
+
+BUFFER_BYTES = 256 * 1024  # four of the loop's reads: above it, threads switch seldom enough
+REHASH_BYTES = 64 << 20  # a trip to a thread while a part is read again: about 50 ms
+
+
+class LocalPart:
+    """A part on a local disk; implements ``ports.Part``.
+
+    Made by ``LocalVault.part``.  One task owns it.  After a cancelled ``flush`` the part takes no
+    bytes until ``flush`` or ``sync`` has been awaited to its end.
+    """
+
+    def __init__(
+        self, fd: int, folder: int, system: Os, threads: Threads, *, buffer_bytes: int, is_new: bool
+    ) -> None:
+        self._fd, self._folder, self._os, self._threads = fd, folder, system, threads
+        self._buffer = memoryview(bytearray(buffer_bytes))
+        self._fill = 0
+        self._written = 0
+        self._hash = hashlib.sha256()
+        self._name_synced = not is_new
+        self._poison: DestinationError | None = None
+        self._flushing = False
+        self._lock = threading.Lock()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what was written so far; ``sha256`` flushes first."""
+        return self._hash.hexdigest()
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte belongs."""
+        return self._written + self._fill
+
+    def room(self) -> memoryview:
+        """A writable view for the next bytes; empty exactly when a flush is due."""
+        return self._buffer[len(self._buffer) :] if self._flushing else self._buffer[self._fill :]
+
+    def filled(self, count: int) -> bool:
+        """*count* bytes of the last ``room`` are valid now.  True: await ``flush`` before more."""
+        if not 0 <= count <= len(self.room()):
+            raise ValueError(f"{count} bytes do not fit into the room that was given")
+        self._fill += count
+        return self._flushing or self._fill == len(self._buffer)
+
+    async def flush(self) -> None:
+        """Write and hash what was handed over."""
+        self._flushing = True
+        await self._do("writing a download", self._write_out)
+        self._flushing = False
+
+    async def sync(self) -> int:
+        """Flush, make durable, and return how many bytes are."""
+        self._flushing = True
+        durable = await self._do("writing a download", self._sync)
+        self._flushing = False
+        return durable
+
+    async def restart(self) -> None:
+        """Forget every byte and begin again at 0."""
+        self._flushing = True
+        await self._do("emptying a download", self._restart)
+        self._flushing = False
+
+    async def read(self, start: int, count: int) -> bytes:
+        """Bytes that were written before, fewer at the end."""
+
+        def read() -> bytes:
+            self._write_out()
+            return read_exactly(self._fd, start, count)
+
+        return await self._do("reading a download", read)
+
+    async def sha256(self) -> str:
+        """The SHA-256 of all bytes so far, as hex."""
+        await self.flush()
+        return self.digest
+
+    async def close(self) -> None:
+        """Let go of the file; what was synced stays, what was not may stay."""
+        await self._threads.run(self._close)
+
+    async def resume(self, size: int) -> None:
+        """Cut the file back to *size* bytes and read them into the hash."""
+
+        def cut() -> None:
+            os.ftruncate(self._fd, size)
+
+        await self._do("cutting a download", cut)
+        while self._written < size:
+            await self._do("reading a download", lambda: self._rehash(size))
+
+    async def _do(self, doing: str, work: Callable[[], T]) -> T:
+        def guarded() -> T:
+            with self._lock:
+                if self._poison is not None:
+                    # Told anew each time: a traceback must not grow from caller to caller.
+                    raise DestinationError(str(self._poison), self._poison.hint)
+                if self._fd < 0:
+                    raise ValueError("the part is closed")
+                try:
+                    return work()
+                except OSError as error:
+                    self._poison = refusal(error, doing)
+                    raise self._poison from error
+
+        return await self._threads.run(guarded)
+
+    def _write_out(self) -> None:
+        done = 0
+        while done < self._fill:  # a nearly full disk writes less than it was given
+            view = self._buffer[done : self._fill]
+            count = self._os.pwrite(self._fd, view, self._written + done)
+            if count == 0:
+                raise OSError(errno.ENOSPC, "nothing more was written")
+            done += count
+        self._hash.update(self._buffer[: self._fill])
+        self._written += self._fill
+        self._fill = 0
+
+    def _sync(self) -> int:
+        self._write_out()
+        self._os.fdatasync(self._fd)
+        if not self._name_synced:
+            self._os.sync_folder(self._folder)
+            self._name_synced = True
+        return self._written
+
+    def _restart(self) -> None:
+        self._fill = self._written = 0
+        self._hash = hashlib.sha256()
+        os.ftruncate(self._fd, 0)
+
+    def _rehash(self, size: int) -> None:
+        stop = min(size, self._written + REHASH_BYTES)
+        while self._written < stop:
+            block = os.pread(self._fd, min(READ_BYTES, stop - self._written), self._written)
+            if not block:
+                raise OSError("the file shrank while it was read")
+            self._hash.update(block)
+            self._written += len(block)
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                self._buffer, self._fill = memoryview(bytearray()), 0
+                os.close(fd)
+
+
+def read_exactly(fd: int, start: int, count: int) -> bytes:
+    """Read *count* bytes at *start*; fewer only at the end of the file."""
+    blocks = []
+    while count > 0 and (block := os.pread(fd, min(count, READ_BYTES), start)):
+        blocks.append(block)
+        start += len(block)
+        count -= len(block)
+    return b"".join(blocks)

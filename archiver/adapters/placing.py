@@ -1,0 +1,245 @@
+"""The steps of a publication that touch the disk: seal, rename without replacing, sync the folder.
+
+Plain blocking code, run in a thread by ``adapters.publish``.  Each step is safe to repeat after a
+crash at any instant: a file that stands there with the right hash is adopted.
+Rule 1: an error of the sealing fsync discards the file; there is no second fsync and no rename.
+Rule 2: a name that a stranger's file has taken stays his; ours gets `` (2)``.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from archiver.adapters.destination import Destination
+from archiver.adapters.disk import READ_BYTES, Os, exists, open_new, open_own
+from archiver.adapters.part import read_exactly
+from archiver.core.naming import display, numbered
+
+log = logging.getLogger(__name__)
+
+TRIES_MOST = 100  # names tried beside strangers' files
+SMALL_MOST = 16 << 20  # bytes of a sidecar or tag file that is read whole
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that stands under its final name: ``path`` is below DEST."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Placer:
+    """Moves sealed files from ``.archiver/parts`` to where they belong."""
+
+    def __init__(self, home: Destination, system: Os) -> None:
+        self._home, self._os = home, system
+        umask = os.umask(0o077)
+        os.umask(umask)
+        self._mode = 0o644 & ~umask
+
+    def open_part(self, name: str, size: int) -> tuple[int, bool]:
+        """Open a part that holds at least *size* bytes, or a new one.
+
+        Returns:
+            The descriptor, and whether the file was there and is long enough.
+        """
+        if size > 0:
+            try:
+                fd = open_own(name, self._home.parts, os.O_RDWR)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+                    raise
+            else:
+                if os.fstat(fd).st_size >= size:
+                    return fd, True
+                os.close(fd)
+        return self.open_new(name), False
+
+    def open_new(self, name: str) -> int:
+        """Make a file in the parts; what is left there of that name is ours and goes."""
+        if exists(name, self._home.parts):
+            self._os.unlink(name, self._home.parts)
+        return open_new(name, self._home.parts)
+
+    def part_size(self, name: str) -> int | None:
+        """How long a part is; None where there is none."""
+        try:
+            found = os.stat(name, dir_fd=self._home.parts, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def seal(self, fd: int) -> None:
+        """Give a finished file its final mode and make it durable."""
+        os.fchmod(fd, self._mode)
+        self._os.fsync(fd)
+
+    def seal_part(self, name: str) -> None:
+        """Seal a part; discard it if that fails: what the disk holds of it is not known."""
+        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=self._home.parts)
+        try:
+            self.seal(fd)
+        except OSError:
+            self.discard(name)
+            raise
+        finally:
+            os.close(fd)
+
+    def discard(self, name: str) -> None:
+        """Remove one of our own unfinished files, if it is there."""
+        try:
+            self._os.unlink(name, self._home.parts)
+        except FileNotFoundError:
+            pass
+
+    def place(
+        self, part: str, folder: str, name: str, want: Placed, ours: Callable[[bytes], bool]
+    ) -> Placed:
+        """Rename a sealed part to *name* in *folder*, or adopt what stands there already.
+
+        Args:
+            want: size and hash of the part; its path is of no account.
+            ours: judges the text of a small file that differs: True adopts it as it is.
+        """
+        into = self._os.open_folder(self._home.root, folder, make=True)
+        try:
+            for candidate in _candidates(name):
+                try:
+                    self._os.move_new(part, self._home.parts, candidate, into)
+                except FileExistsError:
+                    found = self._adopted(into, candidate, want, ours)
+                    if found is None:
+                        log.warning("a file that is not ours is in the way of %s", display(name))
+                        continue
+                    self.discard(part)
+                else:
+                    found = want
+                self._os.sync_folder(into)
+                return Placed(f"{folder}/{candidate}", found.bytes, found.sha256)
+        finally:
+            os.close(into)
+        raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def find(self, folder: str, name: str, want: Placed) -> Placed | None:
+        """Find a file of the wanted size and hash that was published before a crash."""
+        try:
+            into = self._os.open_folder(self._home.root, folder)
+        except FileNotFoundError:
+            return None
+        try:
+            for candidate in _candidates(name):
+                if not exists(candidate, into):
+                    return None
+                if self._adopted(into, candidate, want, lambda _text: False):
+                    self._os.sync_folder(into)
+                    return Placed(f"{folder}/{candidate}", want.bytes, want.sha256)
+        finally:
+            os.close(into)
+        return None
+
+    def replace(self, part: str, path: str, sha256: str) -> None:
+        """Put a sealed tag file in the place of the old one, unless they are the same."""
+        folder, _, name = path.rpartition("/")
+        into = self._os.open_folder(self._home.root, folder, make=True)
+        try:
+            if self._hash(into, name) == sha256:
+                self.discard(part)
+                return
+            self._os.replace(part, self._home.parts, name, into)
+            self._os.sync_folder(into)
+        finally:
+            os.close(into)
+
+    def set_aside(self, path: str) -> str:
+        """Move a damaged file out of the payload, into ``.archiver/damaged``; return its name."""
+        folder, _, name = path.rpartition("/")
+        source = self._os.open_folder(self._home.root, folder)
+        try:
+            for candidate in _candidates(name):
+                try:
+                    self._os.move_new(name, source, candidate, self._home.damaged)
+                except FileExistsError:
+                    continue
+                self._os.sync_folder(self._home.damaged)
+                self._os.sync_folder(source)
+                return candidate
+        finally:
+            os.close(source)
+        raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def read_small(self, path: str) -> bytes | None:
+        """Read a small file below DEST whole; None where there is none, or it is no such file."""
+        folder, _, name = path.rpartition("/")
+        try:
+            into = self._os.open_folder(self._home.root, folder)
+        except FileNotFoundError:
+            return None
+        try:
+            return _read_small(into, name)
+        finally:
+            os.close(into)
+
+    def hash_part(self, name: str) -> str:
+        """Read a part from its first byte to its last."""
+        return self._hash(self._home.parts, name) or ""
+
+    def _adopted(
+        self, into: int, name: str, want: Placed, ours: Callable[[bytes], bool]
+    ) -> Placed | None:
+        text = _read_small(into, name)
+        if text is not None and ours(text):
+            return Placed(name, len(text), hashlib.sha256(text).hexdigest())
+        found = os.stat(name, dir_fd=into, follow_symlinks=False)
+        if found.st_size != want.bytes or self._hash(into, name) != want.sha256:
+            return None
+        return want
+
+    def _hash(self, folder: int, name: str) -> str | None:
+        """The SHA-256 of a plain file; None for anything else."""
+        fd = _open_plain(folder, name)
+        if fd is None:
+            return None
+        digest = hashlib.sha256()
+        try:
+            while block := os.read(fd, READ_BYTES):
+                digest.update(block)
+        finally:
+            os.close(fd)
+        return digest.hexdigest()
+
+
+def _open_plain(folder: int, name: str) -> int | None:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _read_small(folder: int, name: str) -> bytes | None:
+    fd = _open_plain(folder, name)
+    if fd is None:
+        return None
+    try:
+        return read_exactly(fd, 0, SMALL_MOST) if os.fstat(fd).st_size <= SMALL_MOST else None
+    finally:
+        os.close(fd)
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, TRIES_MOST):
+        yield numbered(name, number)

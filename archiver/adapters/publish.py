@@ -1,0 +1,295 @@
+"""The archive's files, and the one way in which a file gets its final name.
+
+The order of a publication, each step safe to repeat after a crash at any instant:
+1. the part is whole: of the size and the hash that the ledger has;
+2. the sidecar stands, by the same steps as the file itself;
+3. the part has its final mode and is synced; an error here discards it, without a second fsync;
+4. it is renamed without replacing; 5. the folder is synced, and every folder made on the way.
+Rule: only tag files, outside ``data/``, are ever replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import aiofiles
+
+from archiver.adapters.checking import check_part
+from archiver.adapters.destination import PRIVATE, Destination, open_destination
+from archiver.adapters.disk import Os, Threads, refusal
+from archiver.adapters.part import BUFFER_BYTES, LocalPart
+from archiver.adapters.placing import Placed, Placer
+from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
+from archiver.core.naming import file_name, part_name
+from archiver.errors import CorruptError, DestinationError
+from archiver.ports import Shelf
+from archiver.records.info import info_json, is_info_of
+
+T = TypeVar("T")
+
+
+class LocalVault:
+    """The archive's files on a local disk or a share; implements ``ports.Vault``.
+
+    Open with ``LocalVault.open`` while the archive's lock is held; close at the end.
+    """
+
+    def __init__(
+        self, home: Destination, system: Os, now: Callable[[], Instant], buffer_bytes: int
+    ) -> None:
+        self._home, self._os, self._now, self._buffer_bytes = home, system, now, buffer_bytes
+        self._threads = Threads()
+        self._placer = Placer(home, system)
+        self._hashed: dict[JobKey, LocalPart] = {}  # whose hash was taken in this process
+
+    @classmethod
+    def open(
+        cls,
+        dest: str | Path,
+        create: bool = False,
+        *,
+        now: Callable[[], Instant] = lambda: Instant(time.time()),
+        expected_id: str | None = None,
+        system: Os | None = None,
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> LocalVault:
+        """Open the archive in *dest*; see ``open_destination``.
+
+        Raises:
+            DestinationError: it cannot be used, with what to do about it.
+        """
+        system = system or Os()
+        home = open_destination(dest, create=create, system=system, expected_id=expected_id)
+        return cls(home, system, now, buffer_bytes)
+
+    @property
+    def archive_id(self) -> str:
+        """What tells this archive from every other, wherever it is mounted."""
+        return self._home.id
+
+    def close(self) -> None:
+        """Wait for what threads still do, then let go of the folders."""
+        self._threads.close()
+        self._home.close()
+
+    def __enter__(self) -> LocalVault:
+        """Return the vault itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def free_bytes(self) -> int:
+        """What may still be written: free space less a reserve.
+
+        The reserve is the larger of 1 GiB and 2 % of the disk, so that the ledger and the owner
+        can still work when it is full; but at most 10 % of the disk, for small ones.
+        """
+        try:
+            disk = os.fstatvfs(self._home.root)
+        except OSError as error:
+            raise refusal(error, "asking for free space") from error
+        total = disk.f_blocks * disk.f_frsize
+        reserve = min(max(1 << 30, total // 50), total // 10)
+        return max(0, disk.f_bavail * disk.f_frsize - reserve)
+
+    async def part(self, key: JobKey, saved: Saved) -> tuple[LocalPart, Saved]:
+        """Open the part of *key*, cut back to what is durable."""
+        name = part_name(key)
+        fd, kept = await self._run(
+            "opening a download", lambda: self._placer.open_part(name, saved.bytes)
+        )
+        part = LocalPart(
+            fd, self._home.parts, self._os, self._threads,
+            buffer_bytes=self._buffer_bytes, is_new=not kept,
+        )  # fmt: skip
+        self._hashed[key] = part
+        if not kept:
+            return part, NOTHING
+        try:
+            await part.resume(saved.bytes)
+        except (DestinationError, asyncio.CancelledError):
+            await part.close()
+            raise
+        return part, saved
+
+    async def check(self, key: JobKey, saved: Saved) -> str | None:
+        """Walk the container.  None, or what is wrong with it.
+
+        None too where the part is gone: it may have its final name already, and ``publish``
+        decides about that.
+        """
+        parts, name = self._home.parts, part_name(key)
+        try:
+            return await check_part(self._threads, parts, name, key.variant, saved.bytes)
+        except OSError as error:
+            raise refusal(error, "reading a download") from error
+
+    async def publish(self, job: Job, shelf: Shelf) -> tuple[Holding, ...]:
+        """Give the part of *job* its final name; its sidecar first."""
+        key = job.key
+        part, name = part_name(key), file_name(shelf.stem, key.kind, key.variant, key.version)
+        want = Placed("", job.saved.bytes, job.sha256 or "")
+        is_there = await self._run("checking a download", lambda: self._verified(job))
+        found = None
+        if not is_there:
+            find = self._placer.find
+            found = await self._run("publishing", lambda: find(shelf.folder, name, want))
+            if found is None:
+                raise CorruptError("neither the download nor the published file is there any more")
+        infos = [await self._sidecar(job, shelf)] if key.kind == "video" else []
+        if found is None:
+
+            def place() -> Placed:
+                self._placer.seal_part(part)
+                return self._placer.place(part, shelf.folder, name, want, _strangers)
+
+            found = await self._run("publishing", place)
+        self._hashed.pop(key, None)
+        return (self._holding(job, key.kind, found), *infos)
+
+    async def put(self, path: str, content: bytes) -> Placed:
+        """Publish a small payload file under *path* (below ``data/``), never over another.
+
+        Returns:
+            Where it stands in the end, which differs where a stranger's file has the name.
+        """
+        folder, _, name = path.rpartition("/")
+        return await self._put(folder, name, content, _strangers)
+
+    async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
+        """Write a file outside ``data/`` in the place of the old one; return its SHA-256.
+
+        Where nothing changed, the old file stays untouched.
+        """
+        if path.split("/")[0] in ("data", PRIVATE):
+            raise ValueError(f"not a tag file: {path}")
+        temporary = _temporary(path)
+        placed = await self._write_small(temporary, chunks)
+        await self._run(
+            "writing a tag file", lambda: self._placer.replace(temporary, path, placed.sha256)
+        )
+        return placed.sha256
+
+    async def read_small(self, path: str) -> bytes | None:
+        """Read a small file below DEST; None where there is none."""
+        return await self._run("reading a small file", lambda: self._placer.read_small(path))
+
+    async def set_aside(self, path: str) -> str:
+        """Move a damaged payload file to ``.archiver/damaged``; return its name there."""
+        return await self._run("setting a damaged file aside", lambda: self._placer.set_aside(path))
+
+    async def clear_orphans(self, keep: Collection[JobKey]) -> int:
+        """Delete every part and temporary file that belongs to no job of *keep*; how many."""
+        kept = {part_name(key) for key in keep}
+
+        def clear() -> int:
+            # A folder among the parts is not ours: it stays.
+            with os.scandir(self._home.parts) as entries:
+                names = [e.name for e in entries if not e.is_dir(follow_symlinks=False)]
+            orphans = [name for name in names if name not in kept]
+            for name in orphans:
+                self._placer.discard(name)
+            return len(orphans)
+
+        return await self._run("clearing unfinished downloads", clear)
+
+    async def _sidecar(self, job: Job, shelf: Shelf) -> Holding:
+        key = job.key
+        name = file_name(shelf.stem, "info", key.variant, key.version)
+        placed = await self._put(
+            shelf.folder, name, info_json(job, shelf), lambda text: is_info_of(text, job)
+        )
+        return self._holding(job, "info", placed)
+
+    async def _put(
+        self, folder: str, name: str, content: bytes, ours: Callable[[bytes], bool]
+    ) -> Placed:
+        temporary = _temporary(f"{folder}/{name}")
+        want = await self._write_small(temporary, [content])
+        return await self._run(
+            "publishing", lambda: self._placer.place(temporary, folder, name, want, ours)
+        )
+
+    async def _write_small(
+        self, name: str, chunks: AsyncIterable[str] | Iterable[str | bytes]
+    ) -> Placed:
+        """Write and seal a temporary file among the parts."""
+        digest, size = hashlib.sha256(), 0
+        opener = lambda _path, _flags: self._placer.open_new(name)  # noqa: E731
+        try:
+            async with aiofiles.open(
+                name, "wb", opener=opener, executor=self._threads.pool
+            ) as file:
+                async for chunk in _each(chunks):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    await file.write(chunk)
+                await file.flush()
+                fd = file.fileno()
+                await self._threads.run(lambda: self._placer.seal(fd))
+        except OSError as error:
+            await self._threads.run(lambda: self._placer.discard(name))
+            raise refusal(error, "writing a small file") from error
+        return Placed("", size, digest.hexdigest())
+
+    def _verified(self, job: Job) -> bool:
+        """The part is there and is what the ledger says; read again only after a restart."""
+        name = part_name(job.key)
+        size = self._placer.part_size(name)
+        if size is None:
+            return False
+        if size != job.saved.bytes or not job.sha256:
+            raise CorruptError(f"the download has {size} bytes, {job.saved.bytes} were saved")
+        part = self._hashed.get(job.key)
+        known = part is not None and part.digest == job.sha256
+        if not known and self._placer.hash_part(name) != job.sha256:
+            raise CorruptError("the download changed on the disk after it was checked")
+        return True
+
+    def _holding(self, job: Job, kind: str, placed: Placed) -> Holding:
+        key, saved = job.key, job.saved
+        came = {"etag": saved.etag, "last_modified": saved.last_modified, "joined": saved.joined}
+        provenance = json.dumps({n: v for n, v in came.items() if v}, sort_keys=True)
+        return Holding(
+            key.video_id, kind, key.variant, key.version, placed.path, placed.bytes,
+            placed.sha256, self._now(), provenance if kind == key.kind else "{}",
+        )  # fmt: skip
+
+    async def _run(self, doing: str, work: Callable[[], T]) -> T:
+        try:
+            return await self._threads.run(work)
+        except OSError as error:
+            raise refusal(error, doing) from error
+
+
+def _strangers(_text: bytes) -> bool:
+    return False
+
+
+def _temporary(path: str) -> str:
+    """A name among the parts for a small file on its way to *path*."""
+    return f"{hashlib.sha256(path.encode()).hexdigest()[:20]}.tmp"
+
+
+async def _each(chunks: AsyncIterable[str] | Iterable[str | bytes]) -> AsyncIterator[bytes]:
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk.encode()
+    else:
+        for piece in chunks:
+            yield piece if isinstance(piece, bytes) else piece.encode()
