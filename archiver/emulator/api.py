@@ -27,7 +27,8 @@ from archiver.emulator.tokens import Quota, Tokens
 from archiver.emulator.world import World
 
 HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon.</body></html>"
-GARBLED = ("html", "empty-body", "cut-json", "deep-json", "wrong-types")
+GARBLED = ("html", "empty-body", "cut-json", "deep-json", "huge-json", "odd-json", "wrong-types")
+ODD_JSON = b', "odd": NaN, "odd": "\\ud800", "big": 1' + b"0" * 400 + b', "far": -Infinity}'
 DOWNLOADABLE = re.compile(r"/videos/(\d+)/downloadable/(mp4|flv)\.json")
 LIST = re.compile(r"/users/self/.*|/(channels|playlists)/[^/]+/(videos|playlists)\.json")
 UNLIMITED = re.compile(r"/videos/\d+/(labels|custom-metadata|expiration|audio/tracks)\.json")
@@ -106,6 +107,8 @@ class ApiDoor:
         said = self._tokens.answer(form, request.headers.get("Authorization", ""), self._now())
         if said.status == 200 and faults.strikes("token-no-expiry", "token"):
             said.body.pop("expires_in")
+        elif said.status == 200 and faults.strikes("token-zero-expiry", "token"):
+            said.body["expires_in"] = 0
         return _sent(_json(said.status, said.body, {"Cache-Control": "no-store"}))
 
     def _count(self, request: web.Request) -> None:
@@ -145,13 +148,9 @@ class ApiDoor:
         if not self._tokens.is_good(sent, now) or faults.strikes("unauthorized", path):
             self._stats.calls["unauthorized"] += 1
             return _unauthorized("invalid_token" if sent else "missing_token"), {}
-        if faults.strikes("throttle", path):
-            self._quota.limited += 1
-            limited = {**self._quota.headers(now, always=True), "X-RateLimit-Remaining": "0"}
-            return _json(429, {"error": "too_many_requests"}, limited), {}
-        if faults.strikes("throttle-bare", path):
-            self._quota.limited += 1
-            return _json(429, {"error": "too_many_requests"}), {}
+        struck = faults.first(("throttle", "throttle-bare", "throttle-odd"), path)
+        if struck is not None:
+            return self._throttled(struck, now), {}
         headers: dict[str, str] = {}
         if not UNLIMITED.fullmatch(path):
             allowed, headers = self._quota.spend(now)
@@ -162,6 +161,17 @@ class ApiDoor:
         if struck is not None:
             return _json(int(struck[-3:]), {"error": "server_error"}), {}
         return None, headers
+
+    def _throttled(self, name: str, now: float) -> Answer:
+        """A 429 out of turn."""
+        self._quota.limited += 1
+        headers: dict[str, str] = {}
+        if name != "throttle-bare":
+            headers = {**self._quota.headers(now, always=True), "X-RateLimit-Remaining": "0"}
+        if name == "throttle-odd":
+            odd = (str(int(now) - 3600), str(int(now * 1000) + 500), "1", "soon", "-5", "1e309", "")
+            headers["X-RateLimit-Reset"] = self._chance.choice(odd)
+        return _json(429, {"error": "too_many_requests"}, headers)
 
     def _garble(self, answer: Answer, path: str) -> None:
         names = (*GARBLED, "list-html") if LIST.fullmatch(path) else GARBLED
@@ -174,6 +184,10 @@ class ApiDoor:
                 answer.body = answer.body[: len(answer.body) // 2]
             case "deep-json":
                 answer.body = b"[" * 100_000 + b"]" * 100_000
+            case "huge-json":
+                answer.body = b" " * 20_000_000 + answer.body
+            case "odd-json":
+                answer.body = answer.body[:-1] + ODD_JSON
             case "wrong-types":
                 answer.body = json.dumps(self._mistyped(json.loads(answer.body))).encode()
             case _:

@@ -28,6 +28,8 @@ BROKEN = (
     "cut-without-length",
     "cut-chunked",
     "stall",
+    "length-too-large",
+    "length-too-small",
 )
 BOUNDARY = "5ce1f2c0a9"
 
@@ -117,10 +119,12 @@ class Bodies:
         if name == "cut-chunked":
             return await self._cut_chunked(request, reply, cut_at)
         headers = {**reply.headers, "Date": self._date(request.path), "Connection": "close"}
+        length = {"length-too-large": reply.length + 1000, "length-too-small": cut_at - reply.start}
         if name != "cut-without-length":
-            headers["Content-Length"] = str(reply.length)
+            headers["Content-Length"] = str(length.get(name, reply.length))
         await wire.write(request, wire.header(reply.status, headers))
-        async for piece in self._pieces(reply, cut_at, slow=slow):
+        until = reply.end if name in length else cut_at
+        async for piece in self._pieces(reply, until, slow=slow):
             await wire.write(request, piece)
         if name == "stall":
             # Long silence; the client's going away cancels this handler.

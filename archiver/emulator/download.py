@@ -33,11 +33,13 @@ EARLY = (
     "redirect",
     "redirect-loop",
     "redirect-to-api",
+    "redirect-to-metadata",
+    "redirect-to-file",
     "html-body",
     "json-body",
     "empty-file",
 )
-RANGED = ("range-416", "wrong-range", "multipart-range", "ignore-range")
+RANGED = ("range-416", "wrong-range", "multipart-range", "ignore-range", "wrong-bytes")
 
 
 class DownloadDoor:
@@ -116,22 +118,15 @@ class DownloadDoor:
         return await self._bodies.send(request, reply, resource)
 
     def _early(self, request: web.Request, version: Version, name: str) -> web.StreamResponse:
-        place = f"{version.path}?{request.query_string}"
+        location = self._elsewhere(request, version).get(name)
+        if location is not None:
+            return self._moved(location)
         match name:
-            case "expire-early":
+            case "expire-early" | "link-gone":
                 version.link_alive = False
-                return _refusal(403)
-            case "link-gone":
-                version.link_alive = False
-                return _refusal(410)
+                return _refusal(403 if name == "expire-early" else 410)
             case "cdn-503" | "cdn-429":
-                return _refusal(int(name[-3:]))
-            case "redirect":
-                return self._moved(f"{self._own}/moved/{place}")
-            case "redirect-loop":
-                return self._moved(f"{self._own}/loop/{place}")
-            case "redirect-to-api":
-                return self._moved(f"{self._api}/videos/{version.video_id}.json")
+                return _refusal(int(name[-3:]), {"Retry-After": "1"})
             case "html-body":
                 return web.Response(body=HTML.encode(), headers={"Content-Type": "video/mp4"})
             case "json-body":
@@ -140,6 +135,17 @@ class DownloadDoor:
                 return web.Response(body=b"", headers={"Content-Type": "video/mp4"})
             case _:
                 raise wire.reset(request)
+
+    def _elsewhere(self, request: web.Request, version: Version) -> dict[str, str]:
+        """Where each of the redirects leads."""
+        place = f"{version.path}?{request.query_string}"
+        return {
+            "redirect": f"{self._own}/moved/{place}",
+            "redirect-loop": f"{self._own}/loop/{place}",
+            "redirect-to-api": f"{self._api}/videos/{version.video_id}.json",
+            "redirect-to-metadata": "http://169.254.169.254/latest/meta-data/",
+            "redirect-to-file": "file:///etc/passwd",
+        }
 
     def _moved(self, location: str) -> web.Response:
         return web.Response(status=302, headers={"Location": location})
@@ -168,6 +174,9 @@ class DownloadDoor:
         shown = f"bytes {start}-{end - 1}/{content.size}"
         if struck == "multipart-range":
             return Reply(version, 206, start, end, headers, multipart=shown)
+        if struck == "wrong-bytes":
+            # As many bytes as announced, from a place a little earlier or later.
+            start, end = (start - 1, end - 1) if start else (start + 1, end + 1)
         return Reply(version, 206, start, end, {**headers, "Content-Range": shown})
 
     def _validators(self, version: Version, resource: str) -> tuple[str | None, dict[str, str]]:
@@ -186,5 +195,6 @@ class DownloadDoor:
         return etag or None, headers
 
 
-def _refusal(status: int) -> web.Response:
-    return web.Response(status=status, body=REFUSED.encode(), content_type="application/xml")
+def _refusal(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    kind = {"Content-Type": "application/xml", **(headers or {})}
+    return web.Response(status=status, body=REFUSED.encode(), headers=kind)

@@ -60,7 +60,10 @@ class Downloadables:
         url: str | None = f"{self._downloads}/v/{version.path}?{self._world.query(version)}"
         if faults.strikes("url-null", resource):
             url = None
-        return _said("available", url, self._expiry(version, resource, now))
+        said = _said("available", url, self._expiry(version, resource, now))
+        if faults.strikes("expires-missing", resource):
+            del said["downloadable"]["expires_at"]
+        return said
 
     def _expiry(self, version: Version, resource: str, now: float) -> Any:
         faults = self._world.faults

@@ -16,6 +16,17 @@ from archiver.emulator.world import World
 
 Item = TypeVar("Item")
 CHANNELS_MOST, VIDEOS_MOST, PLAYLISTS_MOST, MEMBERS_MOST = 100, 50, 50, 200
+ODD_IDS: tuple[Any, ...] = (
+    "../../etc/passwd",
+    "9" * 10_000,
+    "",
+    "-1",
+    "12 ; rm",
+    None,
+    [],
+    1.5,
+    True,
+)
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
@@ -110,7 +121,10 @@ class Listings:
         paging: Json = {"actual": self._link(path, query, "page", page)}
         if more is not None:
             paging["next"] = self._link(path, query, "page", more)
-        return {"videos": [self.video(video) for video in shown], "paging": paging}
+        listed = [self.video(video) for video in shown]
+        if listed and self._world.faults.strikes("odd-ids", path):
+            listed += [{**listed[0], "id": odd} for odd in ODD_IDS]
+        return {"videos": listed, "paging": paging}
 
     def _page(
         self, path: str, query: Mapping[str, str], word: str, items: Sequence[Item], most: int

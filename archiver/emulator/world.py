@@ -83,6 +83,7 @@ class World:
         self.posts: Counter[str] = Counter()
         self.polls: Counter[str] = Counter()
         self._current: dict[tuple[int, Format], Version] = {}
+        self._generations: Counter[tuple[int, Format]] = Counter()
         self._known: dict[tuple[int, Format], list[Content]] = {}
         self._chance = random.Random(f"world {self.config.seed}")
         self._key = hashlib.sha256(f"signature {self.config.seed}".encode()).digest()
@@ -167,9 +168,8 @@ class World:
         ready_at = now + self._chance.uniform(*self.config.generation_s)
         if video.recording or self.faults.strikes("pending-forever", f"{video_id}/{format_}"):
             ready_at = math.inf
-        generation = 1 + sum(
-            version.video_id == video_id and version.format == format_ for version in self.versions
-        )
+        self._generations[video_id, format_] += 1
+        generation = self._generations[video_id, format_]
         version = Version(
             video_id=video_id,
             format=format_,

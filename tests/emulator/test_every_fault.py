@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from archiver.emulator.faults import FAULTS, Faults, parse
 from tests.emulator.visitor import Said, Visitor, visit
@@ -55,6 +57,40 @@ async def throttle(visitor: Visitor) -> None:
     said = await visitor.call(VIDEOS)
     assert (said.status, said.headers["X-RateLimit-Remaining"]) == (429, "0")
     assert int(said.headers["X-RateLimit-Reset"]) > time.time() - 1
+
+
+@checks("throttle-odd")
+async def throttle_odd(visitor: Visitor) -> None:
+    said = await visitor.call(VIDEOS)
+    assert (said.status, said.headers["X-RateLimit-Remaining"]) == (429, "0")
+    assert "X-RateLimit-Reset" in said.headers
+
+
+@checks("huge-json")
+async def huge_json(visitor: Visitor) -> None:
+    assert len((await visitor.call(VIDEOS)).body) > 20_000_000
+
+
+@checks("odd-json")
+async def odd_json(visitor: Visitor) -> None:
+    said = json.loads((await visitor.call(VIDEOS)).body)
+    assert (said["odd"], said["big"]) == ("\ud800", 10**400)
+
+
+@checks("expires-missing")
+async def expires_missing(visitor: Visitor) -> None:
+    assert set(await visitor.status("POST")) == {"status", "download_url"}
+
+
+@checks("odd-ids")
+async def odd_ids(visitor: Visitor) -> None:
+    listed = (await visitor.json(VIDEOS))["videos"]
+    assert "../../etc/passwd" in [video["id"] for video in listed]
+
+
+@checks("token-zero-expiry")
+async def token_zero_expiry(visitor: Visitor) -> None:
+    assert (await ask_token(visitor))["expires_in"] == 0
 
 
 @checks("revoke-token")
@@ -153,18 +189,23 @@ async def refused(visitor: Visitor) -> None:
 
 @checks("token-503", "token-html", "token-no-expiry")
 async def token(visitor: Visitor) -> None:
+    broken, whole = await ask_token(visitor), await ask_token(visitor)
+    assert "expires_in" not in broken
+    assert "expires_in" in whole
+
+
+async def ask_token(visitor: Visitor) -> dict[str, object]:
+    """What the token endpoint says; nothing where that is no success in JSON."""
     form = {
         "grant_type": "client_credentials",
         "client_id": visitor.emulator.client_id,
         "client_secret": visitor.emulator.client_secret,
         "device_name": "test",
     }
-    bodies = []
-    for _ in range(2):
-        async with visitor.session.post(visitor.emulator.token_url, data=form) as response:
-            bodies.append(await response.read())
-    assert b"expires_in" not in bodies[0]
-    assert b"expires_in" in bodies[1]
+    async with visitor.session.post(visitor.emulator.token_url, data=form) as response:
+        if response.status != 200 or response.content_type != "application/json":
+            return {}
+        return dict(await response.json())
 
 
 async def read_pages(visitor: Visitor) -> list[list[str]]:
@@ -265,6 +306,13 @@ async def redirect_to_api(visitor: Visitor) -> None:
     assert said.headers["Location"].startswith(visitor.emulator.api_url)
 
 
+@checks("redirect-to-metadata", "redirect-to-file")
+async def redirect_elsewhere(visitor: Visitor) -> None:
+    said = await visitor.fetch(await visitor.address())
+    assert said.status == 302
+    assert said.headers["Location"].startswith(("http://169.254.", "file:"))
+
+
 @checks("html-body", "json-body", "empty-file")
 async def not_a_video(visitor: Visitor) -> None:
     url = await visitor.address()
@@ -300,6 +348,13 @@ async def wrong_range(visitor: Visitor) -> None:
     assert said.body == truth[500:2000]
 
 
+@checks("wrong-bytes")
+async def wrong_bytes(visitor: Visitor) -> None:
+    said, truth = await ranged(visitor)
+    assert said.headers["Content-Range"] == f"bytes 1000-1999/{len(truth)}"
+    assert said.body == truth[999:1999]
+
+
 @checks("multipart-range")
 async def multipart_range(visitor: Visitor) -> None:
     said, truth = await ranged(visitor)
@@ -333,6 +388,25 @@ async def cut_body(visitor: Visitor) -> None:
     assert truth.startswith(read)
     assert len(read) < len(truth)
     assert (await visitor.fetch(url)).body == truth
+
+
+@checks("length-too-large")
+async def length_too_large(visitor: Visitor) -> None:
+    assert await read_until_cut(await visitor.address()) == visitor.truth()
+
+
+@checks("length-too-small")
+async def length_too_small(visitor: Visitor) -> None:
+    # Read from the socket: what an HTTP library makes of surplus bytes depends on their packets.
+    url = URL(await visitor.address())
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"GET {url.raw_path_qs} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+    writer.close()
+    length = re.search(rb"Content-Length: (\d+)", head)
+    assert length is not None
+    assert int(length[1]) < len(body)
+    assert body == visitor.truth()
 
 
 @checks("cut-without-length", "cut-chunked")
