@@ -2,17 +2,19 @@
 
 Rule 1: what is damaged or newer is refused before anything may write, be it SQLite's own recovery.
 Rule 2: a damaged ledger is never begun anew in silence.
-Rule 3: the file holds signed addresses while they are needed: mode 0600, erased when deleted.
+Rule 3: only SQLite opens a file that exists: closing any other descriptor of it would drop the
+        locks of every connection in this process (https://sqlite.org/howtocorrupt.html, 2.2).
+Rule 4: the file holds signed addresses while they are needed: mode 0600, erased when deleted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import stat
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,8 +24,7 @@ from archiver.errors import DestinationError
 
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
-_MAGIC = b"SQLite format 3\0"
-_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
@@ -34,9 +35,7 @@ def open_writing(path: Path) -> sqlite3.Connection:
     """
     try:
         if _make_private(path):
-            with closing(_connect(path, "mode=ro")) as reader:
-                _check_version(reader)
-                _check_whole(reader)
+            _inspect(path)
         db = _connect(path, "mode=rw")
     except (OSError, sqlite3.Error) as error:
         raise refusal(error) from error
@@ -58,13 +57,13 @@ def open_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         DestinationError: missing, damaged, or newer than this program.
     """
     try:
-        if not _is_ledger(path):
+        if not (path.is_file() and path.stat().st_size):
             raise DestinationError("There is no ledger here yet.", "Archive something first.")
         db, folder = _connect_reading(path)
     except (OSError, sqlite3.Error) as error:
         raise refusal(error) from error
     try:
-        _check_version(db)
+        _check_ours(db)
         db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
     except (sqlite3.Error, DestinationError) as error:
         db.close()
@@ -98,51 +97,67 @@ def _damaged(how: str) -> DestinationError:
 
 
 def _make_private(path: Path) -> bool:
-    """Make the file, readable by its owner alone; True where it is a ledger already."""
-    descriptor = os.open(path, _OPEN_FLAGS, 0o600)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise DestinationError("The ledger is not a regular file.")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-    return _is_ledger(path)
-
-
-def _is_ledger(path: Path) -> bool:
-    """The file begins as a ledger of ours does; False where nothing was ever written to it.
-
-    Reads plain bytes: SQLite would replay a write-ahead log first.
-    """
-    with open(path, "rb") as file:
-        head = file.read(100)
-    if not head:
-        # The schema is the first transaction: an empty file is one that never came to it, unless
-        # there are archived files already, which somebody once recorded.
-        data = path.parent.parent / "data"
-        if path.parent.name == ".archiver" and data.is_dir() and any(data.iterdir()):
-            raise _damaged("it is empty, but the archive is not")
+    """Make the file, readable by its owner alone; True where something was written to it before."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, _NEW, 0o600))
         return False
-    if len(head) < 100 or not head.startswith(_MAGIC):
-        raise _damaged("this is no SQLite file")
-    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
-        raise DestinationError("The ledger's file belongs to another program.")
-    _require_version(int.from_bytes(head[60:64], "big"))
-    return True
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise DestinationError("The ledger is not a regular file.")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        path.chmod(0o600)
+    if found.st_size:
+        return True
+    # The schema is the first transaction: an empty file is one that never came to it, unless
+    # there are archived files already, which somebody once recorded.
+    data = path.parent.parent / "data"
+    if path.parent.name == ".archiver" and data.is_dir() and any(data.iterdir()):
+        raise _damaged("it is empty, but the archive is not")
+    return False
+
+
+def _inspect(path: Path) -> None:
+    """Look at a ledger without writing, so that what is refused stays as it is."""
+    with contextlib.closing(_connect(path, "mode=ro")) as reader:
+        try:
+            reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError:
+            if not _logs(path, "-journal"):
+                raise
+        else:
+            _check_ours(reader)
+            _check_whole(reader)
+            return
+    # A kill left half a transaction behind (only without WAL): it has to be rolled back first,
+    # which is no harm unless a newer program wrote it.
+    with contextlib.closing(_connect(path, "mode=ro&immutable=1")) as reader:
+        _check_version(reader)
+    with contextlib.closing(_connect(path, "mode=rw")) as mender:
+        if mender.execute("PRAGMA page_count").fetchone()[0]:  # 0: the kill was in the first one
+            _check_ours(mender)
+            _check_whole(mender)
+
+
+def _logs(path: Path, *suffixes: str) -> list[Path]:
+    logs = [path.with_name(path.name + suffix) for suffix in suffixes]
+    return [log for log in logs if log.exists() and log.stat().st_size]
 
 
 def _check_version(db: sqlite3.Connection) -> None:
-    _require_version(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _require_version(found: int) -> None:
+    found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise DestinationError(
             f"The ledger was written by a newer archiver (schema {found}, known: {VERSION}).",
             "Upgrade archiver; the ledger was not touched.",
         )
+
+
+def _check_ours(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA page_count").fetchone()[0] == 0:  # shorter than a database can be
+        raise _damaged("it was cut off")
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise DestinationError("The ledger's file belongs to another program.")
+    _check_version(db)
 
 
 def _check_whole(db: sqlite3.Connection) -> None:
@@ -188,11 +203,11 @@ def _connect_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         raise
     else:
         return db, None
-    log = path.with_name(path.name + "-wal")
-    if not log.exists() or log.stat().st_size == 0:
+    logs = _logs(path, "-wal", "-journal")
+    if not logs:
         return _connect(path, "mode=ro&immutable=1"), None
-    # The log holds commits that an immutable reading would miss.
+    # The log holds what an immutable reading would miss: look at a copy, where it can be replayed.
     folder = Path(tempfile.mkdtemp(prefix="archiver-"))
-    for each in (path, log):
+    for each in (path, *logs):
         shutil.copyfile(each, folder / each.name)
     return _connect(folder / path.name, "mode=rw"), folder

@@ -95,6 +95,8 @@ MIRROR_CONFLICT = """
 _FOLLOW = f"""WHEN NEW.kind = 'video' AND EXISTS (
         SELECT 1 FROM selected WHERE selected.video_id = NEW.video_id)
     BEGIN {MIRRORED.format("NEW")} WHERE true {MIRROR_CONFLICT}; END;"""
+_COUNT_NEW = """INSERT INTO tally VALUES (NEW.variant, NEW.state, 1)
+    ON CONFLICT (variant, state) DO UPDATE SET videos = videos + 1;"""
 SELECTION = f"""
 CREATE TEMP TABLE selected (video_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE queue (
@@ -104,6 +106,15 @@ CREATE TEMP TABLE queue (
 CREATE INDEX temp.queue_live ON queue (variant, video_id) WHERE place = {LIVE};
 CREATE INDEX temp.queue_ready ON queue (variant, delete_at, video_id) WHERE place = {READY};
 CREATE INDEX temp.queue_later ON queue (variant, due_at) WHERE place = {LATER};
+CREATE TEMP TABLE tally (
+    variant TEXT, state TEXT, videos INTEGER, PRIMARY KEY (variant, state)
+) WITHOUT ROWID;
+CREATE TEMP TRIGGER tally_insert AFTER INSERT ON temp.queue BEGIN {_COUNT_NEW} END;
+CREATE TEMP TRIGGER tally_update AFTER UPDATE OF state ON temp.queue WHEN OLD.state <> NEW.state
+    BEGIN
+        UPDATE tally SET videos = videos - 1 WHERE variant = OLD.variant AND state = OLD.state;
+        {_COUNT_NEW}
+    END;
 CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job {_FOLLOW}
 CREATE TEMP TRIGGER follow_update AFTER UPDATE ON main.job {_FOLLOW}
 """

@@ -78,7 +78,9 @@ def _jobs(db: sqlite3.Connection, where: str, *values: object) -> list[Job]:
 
 def counts(db: sqlite3.Connection, variant: str) -> Mapping[JobState, int]:
     """How many selected videos stand in each state, each by its newest version."""
-    found = db.execute("SELECT state, count(*) FROM queue WHERE variant = ? GROUP BY 1", (variant,))
+    found = db.execute(
+        "SELECT state, videos FROM tally WHERE variant = ? AND videos > 0", (variant,)
+    )
     return {JobState(state): count for state, count in found}
 
 
