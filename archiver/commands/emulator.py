@@ -192,6 +192,7 @@ def _announce(emulator: Emulator, *, as_json: bool) -> None:
     settings = {
         "ARCHIVER_API_URL": emulator.api_url,
         "ARCHIVER_TOKEN_URL": emulator.token_url,
+        "ARCHIVER_AUTHORIZE_URL": emulator.authorize_url,
         "ARCHIVER_CLIENT_ID": emulator.client_id,
         "ARCHIVER_CLIENT_SECRET": emulator.client_secret,
     }
@@ -200,6 +201,7 @@ def _announce(emulator: Emulator, *, as_json: bool) -> None:
             "schema": 1,
             "api_url": emulator.api_url,
             "token_url": emulator.token_url,
+            "authorize_url": emulator.authorize_url,
             "download_url": emulator.download_url,
             "client_id": emulator.client_id,
             "client_secret": emulator.client_secret,

@@ -11,7 +11,6 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -21,12 +20,12 @@ from archiver.emulator import answers, wire
 from archiver.emulator.account import Channel, Video
 from archiver.emulator.answers import Json
 from archiver.emulator.downloadable import DENIED, NOT_FOUND, Downloadables
+from archiver.emulator.envelope import HTML, Answer, in_json, sent
 from archiver.emulator.listings import Listings
 from archiver.emulator.stats import Stats
 from archiver.emulator.tokens import Quota, Tokens
 from archiver.emulator.world import World
 
-HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon.</body></html>"
 GARBLED = ("html", "empty-body", "cut-json", "deep-json", "huge-json", "odd-json", "wrong-types")
 ODD_JSON = b', "odd": NaN, "odd": "\\ud800", "big": 1' + b"0" * 400 + b', "far": -Infinity}'
 DOWNLOADABLE = re.compile(r"/videos/(\d+)/downloadable/(mp4|flv)\.json")
@@ -34,23 +33,9 @@ LIST = re.compile(r"/users/self/.*|/(channels|playlists)/[^/]+/(videos|playlists
 UNLIMITED = re.compile(r"/videos/\d+/(labels|custom-metadata|expiration|audio/tracks)\.json")
 
 
-@dataclass(slots=True)
-class Answer:
-    """An answer before it is put on the wire."""
-
-    status: int
-    body: bytes
-    kind: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, json.dumps(body).encode(), headers=headers or {})
-
-
 def _unauthorized(error: str) -> Answer:
     body = {"error": error, "error_description": "The access token is missing or not valid."}
-    return _json(401, body, {"WWW-Authenticate": 'Bearer realm="api"'})
+    return in_json(401, body, {"WWW-Authenticate": 'Bearer realm="api"'})
 
 
 class ApiDoor:
@@ -87,29 +72,11 @@ class ApiDoor:
         try:
             with self._stats.api.one_more():
                 if not polls:
-                    return _sent(await self._answer(request))
+                    return sent(await self._answer(request))
                 with self._stats.polling.one_more():
-                    return _sent(await self._answer(request))
+                    return sent(await self._answer(request))
         except wire.Cut:
             return wire.nothing()
-
-    async def token(self, request: web.Request) -> web.StreamResponse:
-        """The token endpoint."""
-        self._stats.calls["tokens"] += 1
-        faults = self._world.faults
-        if faults.strikes("token-503", "token"):
-            return _sent(_json(503, {"error": "server_error"}))
-        if faults.strikes("token-html", "token"):
-            return _sent(Answer(200, HTML.encode(), "text/html"))
-        form = {
-            name: text for name, text in (await request.post()).items() if isinstance(text, str)
-        }
-        said = self._tokens.answer(form, request.headers.get("Authorization", ""), self._now())
-        if said.status == 200 and faults.strikes("token-no-expiry", "token"):
-            said.body.pop("expires_in")
-        elif said.status == 200 and faults.strikes("token-zero-expiry", "token"):
-            said.body["expires_in"] = 0
-        return _sent(_json(said.status, said.body, {"Cache-Control": "no-store"}))
 
     def _count(self, request: web.Request) -> None:
         match = DOWNLOADABLE.fullmatch(request.path)
@@ -155,11 +122,11 @@ class ApiDoor:
         if not UNLIMITED.fullmatch(path):
             allowed, headers = self._quota.spend(now)
             if not allowed:
-                return _json(429, {"error": "too_many_requests"}, headers), {}
+                return in_json(429, {"error": "too_many_requests"}, headers), {}
         broken = ("error-500", "error-503", *(("list-503",) if LIST.fullmatch(path) else ()))
         struck = faults.first(broken, path)
         if struck is not None:
-            return _json(int(struck[-3:]), {"error": "server_error"}), {}
+            return in_json(int(struck[-3:]), {"error": "server_error"}), {}
         return None, headers
 
     def _throttled(self, name: str, now: float) -> Answer:
@@ -171,7 +138,7 @@ class ApiDoor:
         if name == "throttle-odd":
             odd = (str(int(now) - 3600), str(int(now * 1000) + 500), "1", "soon", "-5", "1e309", "")
             headers["X-RateLimit-Reset"] = self._chance.choice(odd)
-        return _json(429, {"error": "too_many_requests"}, headers)
+        return in_json(429, {"error": "too_many_requests"}, headers)
 
     def _garble(self, answer: Answer, path: str) -> None:
         names = (*GARBLED, "list-html") if LIST.fullmatch(path) else GARBLED
@@ -208,21 +175,21 @@ class ApiDoor:
         if match is not None:
             format_: Format = "flv" if match[2] == "flv" else "mp4"
             method = "POST" if request.method == "POST" else "GET"
-            return _json(*self._files.answer(method, int(match[1]), format_, self._now()))
+            return in_json(*self._files.answer(method, int(match[1]), format_, self._now()))
         if request.method not in ("GET", "HEAD"):
-            return _json(405, {"error": "method_not_allowed"})
+            return in_json(405, {"error": "method_not_allowed"})
         if path == "/users/self/channels.json":
-            return _json(200, self._lists.channels(path, query))
+            return in_json(200, self._lists.channels(path, query))
         if path == "/users/self/videos.json":
-            return _json(200, self._lists.own_videos(path, query))
+            return in_json(200, self._lists.own_videos(path, query))
         if path == "/custom-metadata-fields.json":
-            return _json(200, answers.metadata_fields())
+            return in_json(200, answers.metadata_fields())
         room, _, rest = path.removeprefix("/").partition("/")
         routes = {"channels": self._channel, "playlists": self._playlist, "videos": self._video}
         name, _, part = rest.removesuffix(".json").partition("/")
         route = routes.get(room)
         found = None if route is None else route(name, part, path, query)
-        return found or _json(404, NOT_FOUND)
+        return found or in_json(404, NOT_FOUND)
 
     def _channel(self, name: str, part: str, path: str, query: dict[str, str]) -> Answer | None:
         channels = self._world.account.channels
@@ -231,18 +198,18 @@ class ApiDoor:
         if channel is None:
             return None
         if part == "videos":
-            return _json(200, self._lists.channel_videos(path, query, channel))
+            return in_json(200, self._lists.channel_videos(path, query, channel))
         if part == "playlists":
-            return _json(200, self._lists.playlists(path, query, channel.id))
-        return None if part else _json(200, {"channel": answers.channel(channel, self._api)})
+            return in_json(200, self._lists.playlists(path, query, channel.id))
+        return None if part else in_json(200, {"channel": answers.channel(channel, self._api)})
 
     def _playlist(self, name: str, part: str, path: str, query: dict[str, str]) -> Answer | None:
         playlist = self._world.account.playlists.get(int(name)) if name.isdecimal() else None
         if playlist is None or part not in ("", "videos"):
             return None
         if part == "videos":
-            return _json(200, self._lists.playlist_videos(path, query, playlist.videos))
-        return _json(200, {"playlist": answers.playlist(playlist)})
+            return in_json(200, self._lists.playlist_videos(path, query, playlist.videos))
+        return in_json(200, {"playlist": answers.playlist(playlist)})
 
     def _video(self, name: str, part: str, path: str, _query: dict[str, str]) -> Answer | None:
         video = self._world.account.videos.get(int(name)) if name.isdecimal() else None
@@ -250,14 +217,14 @@ class ApiDoor:
             return None
         if not part:
             detail = answers.detailed_video(self._lists.video(video), video)
-            return _json(200, {"video": detail})
+            return in_json(200, {"video": detail})
         if not self._owns(video):
-            return _json(403, DENIED)
+            return in_json(403, DENIED)
         if path.endswith("/vtt"):
             text = answers.vtt(video, part.removeprefix("captions/").removesuffix("/vtt"))
             return None if text is None else Answer(200, text.encode(), "text/vtt")
         record = answers.record(video, part)
-        return None if record is None else _json(200, record)
+        return None if record is None else in_json(200, record)
 
     def _owns(self, video: Video) -> bool:
         channel = self._world.account.channels.get(video.channel_id or 0)
@@ -274,8 +241,3 @@ def _other_type(part: Any) -> Any:
             return [1]
         case _:
             return "nonsense"
-
-
-def _sent(answer: Answer) -> web.Response:
-    headers = {"Content-Type": f"{answer.kind}; charset=utf-8", **answer.headers}
-    return web.Response(status=answer.status, body=answer.body, headers=headers)

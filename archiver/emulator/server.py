@@ -19,6 +19,7 @@ from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.control import ControlDoor
 from archiver.emulator.download import DownloadDoor
 from archiver.emulator.line import Line
+from archiver.emulator.oauth import OauthDoor
 from archiver.emulator.stats import Stats
 from archiver.emulator.tokens import Quota, Tokens
 from archiver.emulator.world import World
@@ -37,6 +38,7 @@ class Emulator:
         line: ``line.bytes_s`` is what all downloads share.
         api_url: the API's origin, without a slash at its end.
         token_url: of the OAuth token endpoint, on the API's origin.
+        authorize_url: where an owner agrees; this one does so at once.
         download_url: the origin that download addresses lead to.
         client_id: of the one client that is known.
         client_secret: its secret.
@@ -58,7 +60,7 @@ class Emulator:
         self._counted = Stats()
         self._quota = Quota(self.config)
         self._runners: list[web.AppRunner] = []
-        self.api_url = self.token_url = self.download_url = ""
+        self.api_url = self.token_url = self.authorize_url = self.download_url = ""
         self.client_id, self.client_secret = self.tokens.client_id, self.tokens.client_secret
         self.access_token = str(self.tokens.issue(self.now())["access_token"])
 
@@ -88,6 +90,7 @@ class Emulator:
         urls = tuple(f"http://{host}:{bound.getsockname()[1]}" for bound in sockets)
         self.api_url, self.download_url = urls
         self.token_url = f"{self.api_url}/oauth2/token"
+        self.authorize_url = f"{self.api_url}/authorize"
         pair = (self.api_url, self.download_url)
         counted, world = self._counted, self.world
         api = ApiDoor(world, self.tokens, self._quota, counted, self.now, pair)
@@ -100,7 +103,8 @@ class Emulator:
     def _api_app(self, api: ApiDoor, control: ControlDoor) -> web.Application:
         app = web.Application()
         control.add_routes(app)
-        app.router.add_post("/oauth2/token", api.token)
+        oauth = OauthDoor(self.tokens, self.world.faults, self._counted, self.now)
+        oauth.add_routes(app)
         app.router.add_route("*", "/{path:.*}", api.handle)
         return app
 

@@ -16,6 +16,16 @@ from typing import Any
 from archiver.emulator.config import EmulatorConfig
 
 REFRESH_LIFE_S = 30 * 86_400
+CODE_LIFE_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    """What a code was given for: it can be spent by whoever knows the challenge's verifier."""
+
+    redirect_uri: str
+    challenge: str
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,7 @@ class Tokens:
         self.client_secret = hashlib.sha256(f"secret {config.seed}".encode()).hexdigest()[:40]
         self._access: dict[str, float] = {}
         self._refresh: dict[str, float] = {}
+        self._codes: dict[str, _Consent] = {}
 
     def issue(self, now: float) -> dict[str, Any]:
         """A new pair of tokens, as the endpoint's JSON."""
@@ -71,18 +82,45 @@ class Tokens:
             self._access.pop(token, None)
 
     def answer(self, form: Mapping[str, str], authorization: str, now: float) -> TokenAnswer:
-        """The endpoint: client credentials and refresh."""
+        """The endpoint: client credentials, an authorisation code, and refresh."""
         grant = form.get("grant_type", "")
         if not grant:
             return _refusal(400, "invalid_request", "grant_type is missing")
         if grant == "refresh_token":
             return self._refreshed(form, now)
+        if grant == "authorization_code":
+            return self._exchanged(form, now)
         if grant != "client_credentials":
             return _refusal(501, "unsupported_grant_type", grant)
         if not form.get("device_name"):
             return _refusal(400, "invalid_request", "device_name is missing")
         if not self._is_client(form, authorization):
             return _refusal(400, "invalid_client", "client authentication failed")
+        return TokenAnswer(200, self.issue(now))
+
+    def consent(self, query: Mapping[str, str], now: float) -> str | None:
+        """The code that an owner who agrees at once is given; None for a request that is wrong."""
+        challenge, method = query.get("code_challenge", ""), query.get("code_challenge_method")
+        asked = (query.get("response_type"), query.get("client_id"))
+        if asked != ("code", self.client_id) or not challenge or method != "S256":
+            return None
+        code = self._chance.randbytes(12).hex()
+        self._codes[code] = _Consent(query.get("redirect_uri", ""), challenge, now + CODE_LIFE_S)
+        return code
+
+    def _exchanged(self, form: Mapping[str, str], now: float) -> TokenAnswer:
+        if form.get("client_id") != self.client_id:
+            return _refusal(400, "invalid_client", "unknown client_id")
+        consent = self._codes.pop(form.get("code", ""), None)
+        verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(verifier).decode().rstrip("=")
+        if (
+            consent is None
+            or now >= consent.expires_at
+            or challenge != consent.challenge
+            or form.get("redirect_uri", "") != consent.redirect_uri
+        ):
+            return _refusal(400, "invalid_grant", "the code is not valid")
         return TokenAnswer(200, self.issue(now))
 
     def _refreshed(self, form: Mapping[str, str], now: float) -> TokenAnswer:

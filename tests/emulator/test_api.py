@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from yarl import URL
 
 from archiver.emulator.config import SecretStyle
 from archiver.emulator.world import World
@@ -196,6 +199,40 @@ def test_tokens_are_refreshed_once_and_run_out() -> None:
             assert (await token(visitor, {}))[1]["error"] == "invalid_request"
             await asyncio.sleep(0.35)
             assert (await visitor.call("/users/self/videos.json")).status == 401
+
+    asyncio.run(story())
+
+
+def test_an_owner_agrees_and_the_code_is_spent_once() -> None:
+    async def story() -> None:
+        async with visit() as visitor:
+            digest = hashlib.sha256(b"verifier").digest()
+            query = {
+                "response_type": "code",
+                "client_id": visitor.emulator.client_id,
+                "redirect_uri": "http://127.0.0.1:1/back",
+                "state": "s",
+                "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+                "code_challenge_method": "S256",
+            }
+            said = await visitor.fetch(f"{visitor.emulator.authorize_url}?{urlencode(query)}")
+            back = URL(said.headers["Location"])
+            assert (back.path, back.query["state"]) == ("/back", "s")
+            form = {
+                "grant_type": "authorization_code",
+                "client_id": visitor.emulator.client_id,
+                "code": back.query["code"],
+                "redirect_uri": query["redirect_uri"],
+                "code_verifier": "verifier",
+            }
+            status, tokens = await token(visitor, {}, **form)
+            assert (status, tokens["token_type"]) == (200, "bearer")
+            assert (await token(visitor, {}, **form))[1]["error"] == "invalid_grant"
+            revoked = visitor.emulator.token_url + "/revoke"
+            async with visitor.session.post(revoked, data={"token": tokens["access_token"]}) as one:
+                assert one.status == 200
+            bad = await visitor.fetch(f"{visitor.emulator.authorize_url}?response_type=code")
+            assert bad.status == 400
 
     asyncio.run(story())
 
