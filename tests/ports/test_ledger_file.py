@@ -26,9 +26,10 @@ NAME = "ledger.sqlite3"
 RECORDER = """
 import asyncio, os, sys
 from pathlib import Path
-from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.ledger import SqliteLedger, opening
 from archiver.core.lifecycle import Asked
 from archiver.core.model import Instant, Video, VideoId
+opening.is_local = lambda _: sys.argv[2] == "True"
 
 async def main():
     ledger = await SqliteLedger.open(Path(sys.argv[1]))
@@ -58,10 +59,11 @@ async def _make(ledger: SqliteLedger) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 30, 100, 222, 400])
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, after: int) -> None:
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, after: int, place: bool) -> None:
     """A record that returned is in the ledger, whenever the process is killed."""
     recorder = subprocess.Popen(
-        [sys.executable, "-c", RECORDER, str(tmp_path / NAME)], stdout=subprocess.PIPE
+        [sys.executable, "-c", RECORDER, str(tmp_path / NAME), str(place)],
+        stdout=subprocess.PIPE,
     )
     assert recorder.stdout is not None
     with recorder.stdout as lines:

@@ -128,6 +128,35 @@ def test_questions_are_answered_beside_a_run(tmp_path: Path, place: bool) -> Non
     use(tmp_path, what)
 
 
+def _kill_halfway(path: Path, away: Path) -> None:
+    """Put at *away* what a kill leaves of *path* in the middle of a transaction, without WAL."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN;")
+        db.execute("UPDATE video SET title = 'half', raw = printf('%.2000c', 'x')")
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{path}{suffix}", f"{away}{suffix}")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_half_a_transaction_is_rolled_back(
+    tmp_path: Path, read_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a share a kill in the middle of a commit costs that commit and nothing else."""
+    monkeypatch.setattr("archiver.adapters.ledger.opening.is_local", lambda _: False)
+    use(tmp_path, _make)
+    away = tmp_path / "away"
+    _kill_halfway(tmp_path / NAME, away)
+    before = away.read_bytes()
+    assert b"xxxx" in before
+
+    async def titles() -> set[str]:
+        async with await SqliteLedger.open(away, read_only=read_only) as ledger:
+            return {entry.video.title async for entry in ledger.rows()}
+
+    assert asyncio.run(titles()) == {f"Film {number}" for number in range(1, 200)}
+    assert (away.read_bytes() == before) == read_only
+
+
 @contextlib.contextmanager
 def as_nobody(folder: Path) -> Iterator[None]:
     """Be a user who may not write into *folder*; the mode alone would not stop root."""
