@@ -1,0 +1,293 @@
+"""From a signed address into a part: the bytes of one file, of one generation, in order.
+
+Rule 1: ``core.resume`` decides what an answer is good for; here it is only carried out.
+Rule 2: "no error" is not "complete": a length must be known from somewhere else than the end.
+Rule 3: whatever ends a transfer, what came is synced and reported; at most 8 MiB come twice.
+Rule 4: before saved bytes are dropped, the ledger knows that they do not count any more.
+An undisturbed download is one GET.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from typing import NoReturn, Protocol, TypeAlias, assert_never
+
+import aiohttp
+
+from archiver.account import Account
+from archiver.adapters.address_policy import AddressPolicy
+from archiver.adapters.download_body import Body, Limits
+from archiver.adapters.download_intake import Intake
+from archiver.adapters.download_wire import Answer, Wire, drain
+from archiver.adapters.throttle import Throttle
+from archiver.core import resume
+from archiver.core.answer import Ask, strong
+from archiver.core.container import is_text
+from archiver.core.model import NEVER, NOTHING, Link, Saved
+from archiver.errors import BrokenError, CorruptError, LinkRefusedError, WeatherError
+from archiver.ports import Clock, Part, Progress
+
+ROUNDS_MOST = 6  # ask, without If-Range, encoded once, compare, start again: and one to spare
+_Step: TypeAlias = Ask | resume.Witness | Saved
+
+
+def fingerprint(url: str) -> str:
+    """What tells one address from another without giving its signature away."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Windows(Protocol):
+    """What is known of the addresses: ``core.learning``."""
+
+    @property
+    def window_s(self) -> float:
+        """How long an address lives, in seconds: the shortest one seen."""
+        ...
+
+
+class HttpSource:
+    """Downloads over HTTP: ``ports.Source``.
+
+    Args:
+        session: ``adapters.http``'s for downloads: no secret, no cookies, nothing decoded; its
+            connector resolves through ``address_policy.download_resolver``.
+        account: says where a download may go.
+        throttle: shared by all downloads; None: no limit.
+        seen: how long addresses live, on which the patience with a silent host depends.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: Account,
+        clock: Clock,
+        throttle: Throttle | None = None,
+        seen: Windows | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self._wire = Wire(session, clock, AddressPolicy.of(account))
+        self._throttle = throttle or Throttle(None, clock)
+        self._seen, self._limits = seen, limits or Limits()
+
+    async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
+        """Download what is missing of *link* into *part*.
+
+        Args:
+            saved: what is durable in the part, which stands at that offset.
+            report: told of every byte of a body, those that are compared included.
+
+        Returns:
+            What the part holds; ``total`` equals ``bytes``.  Not yet synced, not yet checked.
+            Where the host never says a length it is ``measured``: the body's end is taken for the
+            file's, and the check of the container, which must close exactly, decides.
+
+        Raises:
+            WeatherError: no answer, or 408, 429, 5xx.
+            LinkRefusedError: 4xx, a page of text, or an address that is not to be visited.
+            BrokenError: broke off, stalled, or contradicted itself; saved bytes stay.
+            CorruptError: empty, or more bytes than the file has.
+            DestinationError: the disk is full or refuses.
+        """
+        if saved.total == saved.bytes > 0:
+            return saved  # a crash came between the last byte and its record
+        stall_s = self._limits.stall_s
+        if stall_s is None:
+            stall_s = resume.stall_s(self._seen.window_s if self._seen else NEVER)
+        intake = Intake(part, saved, report, self._limits)
+        transfer = _Transfer(
+            self._wire, link.url, intake, report, self._throttle, self._limits, stall_s
+        )
+        try:
+            return await transfer.run()
+        except (BrokenError, LinkRefusedError, WeatherError):
+            await intake.keep()
+            raise
+        except asyncio.CancelledError:
+            await intake.keep_if_possible()
+            raise
+
+
+class _Transfer:
+    """One fetch: questions until the file is whole."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        url: str,
+        intake: Intake,
+        report: Progress,
+        throttle: Throttle,
+        limits: Limits,
+        stall_s: float,
+    ) -> None:
+        self._wire, self._url, self._source = wire, url, fingerprint(url)
+        self._intake, self._part, self._report = intake, intake.part, report
+        self._throttle, self._limits, self._stall_s = throttle, limits, stall_s
+        self._witnessed = False
+
+    async def run(self) -> Saved:
+        step: _Step = resume.first_ask(self._intake.saved, self._source)
+        for _ in range(ROUNDS_MOST):
+            match step:
+                case Saved():
+                    return step
+                case resume.Witness():
+                    self._witnessed = await self._witness()
+                    saved = self._intake.saved
+                    step = resume.witnessed_ask(saved) if self._witnessed else Ask()
+                case Ask():
+                    asked = await self._round(step)
+                    if asked is None:
+                        return await self._end()
+                    step = asked
+                case _:
+                    assert_never(step)
+        raise BrokenError("the host never gave the answer that it led us to ask for")
+
+    async def _round(self, ask: Ask) -> _Step | None:
+        """One question.  Returns the next, what is saved, or None: a body ended without error."""
+        saved = self._intake.saved
+        async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+            decision = resume.decide(
+                saved, self._source, ask, answer.head, witnessed=self._witnessed
+            )
+            match decision:
+                case resume.Refuse():
+                    self._refuse(decision, answer)
+                case resume.Again(next_ask):
+                    await drain(answer.response, self._stall_s)
+                    return next_ask
+                case resume.Restart():
+                    await drain(answer.response, self._stall_s)
+                    return Ask()
+                case resume.Witness():
+                    return decision
+                case resume.Done(done):
+                    return done
+                case resume.Take(fresh):
+                    await self._take(answer, fresh)
+                case resume.Append(start, grown):
+                    if not await self._append(answer, start, grown):
+                        return Ask()
+                case _:
+                    assert_never(decision)
+        return None
+
+    async def _take(self, answer: Answer, fresh: Saved) -> None:
+        body = self._body(answer)
+        first = await body.first(resume.SURE_BYTES)
+        if is_text(first):  # before anything saved is given up for it
+            raise LinkRefusedError(f"{answer.origin} answered with a page of text")
+        if not first:
+            raise CorruptError(f"{answer.origin}: the file is empty")
+        await self._intake.forget()
+        self._intake.saved = fresh
+        await self._copy(body, first, answer.origin)
+
+    async def _append(self, answer: Answer, start: int, grown: Saved) -> bool:
+        body = self._body(answer)
+        first = await body.compare(self._part, start, grown.bytes)
+        if first is None:
+            return False
+        self._intake.saved = grown  # from here on, and not before, it is known to fit
+        await self._copy(body, first, answer.origin)
+        return True
+
+    async def _copy(self, body: Body, first: bytes, origin: str) -> None:
+        piece, total = first or await body.piece(), self._intake.saved.total
+        while piece:
+            if total is not None and self._part.offset + len(piece) > total:
+                raise CorruptError(f"{origin} sent more than the {total} bytes of the file")
+            await self._intake.put(piece)
+            piece = await body.piece()
+
+    async def _end(self) -> Saved:
+        """The body ended: is it the file's end?"""
+        intake, offset = self._intake, self._part.offset
+        if intake.saved.total is None:
+            intake.saved = replace(intake.saved, total=await self._probe())
+        total = intake.saved.total
+        if total is None:
+            return replace(intake.saved, bytes=offset, total=offset, measured=True)
+        if offset < total:
+            raise BrokenError(f"the transfer ended after {offset} of {total} bytes")
+        if offset > total:
+            raise CorruptError(f"{offset} bytes came of a file of {total}")
+        return replace(intake.saved, bytes=offset, total=offset)
+
+    async def _probe(self) -> int | None:
+        """Ask how long the file is; None where the host does not say."""
+        ask = Ask(0, 1)
+        async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+            head = answer.head
+            self._refuse_unless_file(ask, answer)
+            await drain(answer.response, self._stall_s)
+            ours = strong(self._intake.saved.etag)
+            if ours is not None and (strong(head.etag) or ours) != ours:
+                raise CorruptError(f"{answer.origin}: the file changed under way")
+            return head.total if head.is_plain else None
+
+    async def _witness(self) -> bool:
+        """Compare what decides whether bytes of two addresses belong to the same file."""
+        saved = self._intake.saved
+        spans = await _witness_spans(self._part, saved)
+        for start, end in spans:
+            ask = Ask(start, end, if_range=saved.last_modified)
+            async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+                self._refuse_unless_file(ask, answer)
+                if not resume.witnesses(saved, ask, answer.head):
+                    return False
+                body = self._body(answer)
+                # The end is read as well, so that the connection can be used again.
+                if await body.compare(self._part, start, end) != b"" or await body.piece():
+                    return False
+        return bool(spans)
+
+    def _body(self, answer: Answer) -> Body:
+        return Body(answer, self._report, self._throttle, self._limits, self._stall_s)
+
+    def _refuse_unless_file(self, ask: Ask, answer: Answer) -> None:
+        decision = resume.decide(NOTHING, "", ask, answer.head)
+        if isinstance(decision, resume.Refuse):
+            self._refuse(decision, answer)
+
+    def _refuse(self, refuse: resume.Refuse, answer: Answer) -> NoReturn:
+        reason = f"{answer.origin}: {refuse.reason}"
+        match refuse.kind:
+            case "weather":
+                raise WeatherError(answer.origin, reason, self._wire.retry_at(answer))
+            case "refused":
+                raise LinkRefusedError(reason)
+            case "broken":
+                raise BrokenError(reason)
+            case "corrupt":
+                raise CorruptError(reason)
+            case _:
+                assert_never(refuse.kind)
+
+
+async def _witness_spans(part: Part, saved: Saved) -> list[tuple[int, int]]:
+    """What to compare beside the last stretch; nothing where it cannot be enough.
+
+    The index of an MP4 must be saved whole: an index of one generation beside the pictures of
+    another is the one damage that no later check would see.  FLV has no index.
+    """
+    spans, at = [(0, resume.WITNESS_BYTES)], 0
+    for _ in range(resume.BOXES_MOST):
+        if at + 16 > saved.bytes:
+            return []
+        header = await part.read(at, 16)
+        if at == 0 and header.startswith(b"FLV"):
+            return spans
+        box = resume.box(header, at)
+        if box is None:
+            return []
+        if box.kind == b"moov":
+            if box.end > saved.bytes or box.end - at > resume.MOOV_MOST_BYTES:
+                return []
+            return spans if box.end <= resume.WITNESS_BYTES else [*spans, (at, box.end)]
+        at = box.end
+    return []

@@ -1,0 +1,167 @@
+"""One question to a download host, over redirects, to the head of its answer.
+
+Rule 1: no credential, cookie, referer or header of ours beyond Range and If-Range ever goes out.
+Rule 2: every hop is checked by the policy; aiohttp follows none by itself.
+Rule 3: an address's query is a signature: no text that leaves this module holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from archiver.adapters.address_policy import AddressPolicy, ForbiddenAddressError
+from archiver.core.answer import Ask, Head
+from archiver.core.model import Instant
+from archiver.core.pacing import when
+from archiver.errors import BrokenError, LinkRefusedError, WeatherError
+from archiver.ports import Clock
+
+HOPS_MOST = 5  # as curl and browsers would never need for a file
+DRAIN_MOST_BYTES = 16 * 1024  # a body so small is read, so that its connection can be used again
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def parsed(url: str) -> URL:
+    """The address, exactly as given.
+
+    Raises:
+        LinkRefusedError: it is none.
+    """
+    try:
+        return URL(url, encoded=True)
+    except (ValueError, TypeError):
+        raise LinkRefusedError("the download address is malformed") from None  # holds the query
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An open answer: its head, its body, and the origin that gave it."""
+
+    head: Head
+    response: aiohttp.ClientResponse
+    origin: str
+    retry_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Asks download hosts.  ``head_s``: how long a head may take."""
+
+    session: aiohttp.ClientSession
+    clock: Clock
+    policy: AddressPolicy
+
+    @asynccontextmanager
+    async def ask(self, url: str, ask: Ask, head_s: float) -> AsyncIterator[Answer]:
+        """Send *ask*, follow redirects, and give the answer; it is closed on the way out.
+
+        Raises:
+            WeatherError: no answer at all.
+            LinkRefusedError: the policy forbids the address, or one that it leads to.
+            BrokenError: no HTTP, or redirects without end.
+        """
+        here, came_from = parsed(url), None
+        for _ in range(HOPS_MOST + 1):
+            self._check(here, came_from)
+            response = await self._get(here, ask, head_s)
+            try:
+                if response.status not in _REDIRECTS:
+                    yield Answer(
+                        _head(response), response, _origin(here),
+                        response.headers.get("Retry-After"),
+                    )  # fmt: skip
+                    return
+                came_from, here = here, _target(response, here)
+                await drain(response, head_s)
+            finally:
+                response.close()  # back in the pool already where its body was read
+        raise BrokenError(f"{_origin(here)}: more than {HOPS_MOST} redirects")
+
+    def retry_at(self, answer: Answer) -> Instant | None:
+        """When the host said to come back."""
+        return when(answer.retry_after, self.clock.now())
+
+    def _check(self, here: URL, came_from: URL | None) -> None:
+        try:
+            self.policy.check(here, came_from)
+        except ForbiddenAddressError as error:
+            raise LinkRefusedError(str(error)) from error
+
+    async def _get(self, url: URL, ask: Ask, head_s: float) -> aiohttp.ClientResponse:
+        """The response as soon as its head is here; nothing is left open where that fails."""
+        origin = _origin(url)
+        try:
+            async with asyncio.timeout(head_s):
+                return await self.session.get(
+                    url, headers=ask.headers(), allow_redirects=False, raise_for_status=False
+                )
+        except aiohttp.ClientHttpProxyError as error:
+            # This and the next two hold the whole address: they must not be chained.
+            raise WeatherError(origin, f"the proxy answered {error.status}") from None
+        except aiohttp.ClientResponseError:
+            raise BrokenError(f"{origin} answered something that is no HTTP") from None
+        except aiohttp.InvalidURL:
+            raise LinkRefusedError("the download address is malformed") from None
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, ForbiddenAddressError):
+                raise LinkRefusedError(str(error.os_error)) from error
+            raise WeatherError(origin, f"{origin} cannot be reached: {_why(error)}") from error
+        except TimeoutError as error:
+            raise WeatherError(origin, f"{origin} did not answer in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise WeatherError(origin, f"{origin} did not answer: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong, in words that cannot hold an address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = error.certificate_error
+        return getattr(reason, "verify_message", "") or "its certificate is not valid"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name does not resolve"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
+
+
+def _origin(url: URL) -> str:
+    return str(url.origin())
+
+
+def _target(response: aiohttp.ClientResponse, here: URL) -> URL:
+    location = response.headers.get("Location", "")
+    if not location:
+        raise BrokenError(f"{_origin(here)}: a redirect to nowhere")
+    try:
+        return here.join(URL(location, encoded=True))
+    except ValueError:
+        raise LinkRefusedError(f"{_origin(here)}: a redirect to no web address") from None
+
+
+def _head(response: aiohttp.ClientResponse) -> Head:
+    def field(name: str) -> str:
+        value = response.headers.get(name, "")
+        return value if value.isascii() and value.isprintable() else ""
+
+    return Head(
+        response.status, field("Content-Length"), field("Content-Range"), field("ETag"),
+        field("Last-Modified"), field("Content-Encoding"), field("Content-Type"),
+        chunked="Transfer-Encoding" in response.headers,
+    )  # fmt: skip
+
+
+async def drain(response: aiohttp.ClientResponse, patience_s: float) -> None:
+    """Read a small body that nobody wants, so that its connection can be used again."""
+    if not 0 <= (response.content_length or -1) <= DRAIN_MOST_BYTES:
+        return
+    try:
+        async with asyncio.timeout(patience_s):
+            await response.read()
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return  # the connection is closed instead

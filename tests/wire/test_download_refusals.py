@@ -1,0 +1,191 @@
+"""Answers that are no file: refused, and nothing saved is lost for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from archiver.adapters.clock import SystemClock
+from archiver.core.resume import OVERLAP_BYTES
+from archiver.errors import (
+    BrokenError,
+    CorruptError,
+    LinkRefusedError,
+    WeatherError,
+)
+from tests.wire.download_bench import LOCAL, SIZE, Bench, bench, video
+from tests.wire.raw_server import File, Reply, chunked, in_turn, reply
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, video(), length=SIZE + 5, then="close"),  # too large
+        reply(200, video(), f"Content-Length: {SIZE - 1}", then="close"),  # two of them
+        Reply(b"SSH-2.0-OpenSSH_9.9\r\n", "close"),
+        reply(204),
+        reply(304),
+        reply(206, video(), f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}"),  # nobody asked
+        reply(302),
+    ],
+)
+def test_an_answer_that_contradicts_itself_is_never_a_file(tmp_path: Path, answer: Reply) -> None:
+    """D07: lengths that do not fit, no HTTP, a part of nothing."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises((BrokenError, CorruptError)):
+            await b.fetch()
+
+    bench(tmp_path, lambda r: answer, body)
+
+
+def test_nothing_beyond_an_announced_length_is_taken(tmp_path: Path) -> None:
+    """D07: too small a length gives no byte more; that the file ends too early, its check sees."""
+
+    async def body(b: Bench) -> None:
+        try:
+            saved = await b.fetch()
+        except (BrokenError, CorruptError):
+            return
+        assert saved.bytes == len(b.content) == SIZE - 7
+
+    bench(tmp_path, lambda r: reply(200, video(), length=SIZE - 7, then="close"), body)
+
+
+def test_more_bytes_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    """D29: the announced total is the end."""
+    content = video()
+    before = content[:100_000]
+    start = 100_000 - OVERLAP_BYTES
+    more = chunked(206, content[start:] + b"x")
+    span = f"Content-Range: bytes {start}-{SIZE - 1}/{SIZE}\r\n".encode()
+    raw = more.raw.replace(b"Transfer", span + b"Transfer", 1)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(CorruptError):
+            await b.fetch(b.saved(before, total=SIZE))
+
+    bench(tmp_path, in_turn(Reply(raw)), body, before=before)
+
+
+def test_an_empty_file_is_no_video(tmp_path: Path) -> None:
+    """D27: however its emptiness is said."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(CorruptError):
+            await b.fetch()
+
+    for answer in (reply(200), reply(200, then="close", length=None), chunked(200)):
+        bench(tmp_path, in_turn(answer, answer), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(reply(status, b"no") for status in (400, 401, 403, 404, 410, 451)),
+        reply(200, b"<!DOCTYPE html><html>Please log in</html>", "Content-Type: text/html"),
+        reply(200, b"\n  <html>Please log in</html>", "Content-Type: video/mp4"),
+        reply(200, b"<?xml version='1.0'?><Error><Code>AccessDenied", "Content-Type: video/mp4"),
+        reply(200, b'{"error": "expired"}', "Content-Type: application/json; charset=utf-8"),
+        reply(200, b"link expired", "Content-Type: application/octet-stream"),
+        reply(302, b"", "Location: file:///etc/passwd"),
+        reply(302, b"", "Location: ftp://127.0.0.1/x"),
+        reply(302, b"", "Location: data:video/mp4;base64,AAAA"),
+        reply(302, b"", "Location: http://u:p@127.0.0.1/x"),
+        reply(302, b"", "Location: http://[::1"),
+        reply(302, b"", "Location: http://169.254.169.254/latest/meta-data"),
+        reply(302, b"", "Location: https://10.0.0.1/x"),
+        reply(302, b"", "Location: https://2130706433/x"),
+    ],
+)
+def test_a_dead_address_is_refused_and_what_was_saved_stays(tmp_path: Path, answer: Reply) -> None:
+    """D16 to D18, D23, D24: no page is ever taken for a video, no strange place visited."""
+    before = video()[:200_000]
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(LinkRefusedError) as caught:
+            await b.fetch(b.saved(before, total=SIZE))
+        assert "s3cr" not in f"{caught.value!r} {caught.value}"
+        assert b.content == before
+        assert b.told.reported == []
+
+    bench(tmp_path, lambda r: answer, body, before=before)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_host_in_trouble_is_weather(tmp_path: Path, status: int) -> None:
+    """D31: the host is left alone, until when it says."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(WeatherError) as caught:
+            await b.fetch()
+        assert caught.value.host == f"http://127.0.0.1:{b.server.port}"
+        assert caught.value.retry_at is not None
+        assert 0 < caught.value.retry_at - SystemClock().now() <= 120
+
+    bench(tmp_path, lambda r: reply(status, b"", "Retry-After: 120"), body)
+
+
+def test_a_host_that_is_not_there_is_weather(tmp_path: Path) -> None:
+    """Refused connections and unknown names are nobody's fault."""
+
+    async def body(b: Bench) -> None:
+        for host in ("127.0.0.1:1", "nowhere.invalid"):
+            with pytest.raises(WeatherError) as caught:
+                await b.fetch(url=f"http://{host}/x?signature=s3cr")
+            assert caught.value.host == f"http://{host}"
+            assert "s3cr" not in str(caught.value)
+
+    bench(tmp_path, File(video()), body, account=replace(LOCAL, allow_insecure_http=True))
+
+
+def test_an_encoded_body_is_asked_for_once_more(tmp_path: Path) -> None:
+    """D19: identity was asked; encoded bytes are never stored nor resumed."""
+    content = video()
+    encoded = reply(200, b"\x1f\x8b" * 50, "Content-Encoding: gzip")
+
+    async def good(b: Bench) -> None:
+        await b.fetch()
+        assert b.content == content
+        assert b.server.connections == 1
+
+    bench(tmp_path, in_turn(encoded, File(content)), good)
+
+    async def bad(b: Bench) -> None:
+        with pytest.raises(BrokenError, match="encodes"):
+            await b.fetch()
+        assert b.content == b""
+        assert len(b.server.requests) == 2
+
+    bench(tmp_path, lambda r: encoded, bad)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed_with_nothing_but_the_range(tmp_path: Path, status: int) -> None:
+    """D22: relative or absolute, the query as given, no referer, no cookie."""
+    content = video()
+    before = content[:200_000]
+    there = reply(status, b"moved", "Location: /b/%7Ex?sig=a%2Fb", "Set-Cookie: id=1")
+
+    async def body(b: Bench) -> None:
+        await b.fetch(b.saved(before, total=SIZE))
+        assert b.content == content
+        assert b.server.targets()[1] == "/b/%7Ex?sig=a%2Fb"
+        assert b.server.connections == 1
+        assert not {"referer", "cookie", "authorization"} & set(b.server.requests[1].headers)
+        assert b.server.requests[1].start == 200_000 - OVERLAP_BYTES
+
+    bench(tmp_path, in_turn(there, File(content)), body, before=before)
+
+
+def test_redirects_come_to_an_end(tmp_path: Path) -> None:
+    """D25: five hops and no more."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError, match="redirects"):
+            await b.fetch()
+        assert len(b.server.requests) == 6
+
+    bench(tmp_path, lambda r: reply(302, b"", "Location: /again"), body)
