@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from archiver.errors import SettingsError
+from archiver.errors import AuthError, SettingsError
 
 API_URL = "https://api.video.ibm.com"
 TOKEN_URL = "https://video.ibm.com/oauth2/token"  # noqa: S105  an address, not a token
@@ -72,6 +72,18 @@ class Account:
         ):
             require_safe_url(name, url, allow_insecure_http=self.allow_insecure_http)
         return self
+
+    def require_credentials(self) -> None:
+        """Refuse to begin what cannot be done.
+
+        Raises:
+            AuthError: there is nothing to sign in with.
+        """
+        if not self.has_credentials:
+            raise AuthError(
+                "There are no credentials.",
+                "Set ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET, or ARCHIVER_ACCESS_TOKEN.",
+            )
 
 
 def is_loopback(host: str) -> bool:

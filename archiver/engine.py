@@ -86,24 +86,18 @@ class Engine:
         self._last_progress = world.clock.now()
         self._halted: ArchiverError | None = None
 
-    async def run(self, stop: anyio.Event) -> Ending:
-        """Work until there is an end, or *stop* is set.
+    async def run(self) -> Ending:
+        """Work until there is an end.  To stop before, cancel: what runs is synced and recorded.
 
         Raises:
             ArchiverError: a person must act; what was running was brought to a good end first.
         """
-        ending = Ending.STOPPED
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, stop, tasks)
             ending = await self._loop(tasks)
             tasks.cancel_scope.cancel()
         if self._halted is not None:
             raise self._halted
-        return Ending.STOPPED if stop.is_set() else ending
-
-    async def _watch(self, stop: anyio.Event, tasks: TaskGroup) -> None:
-        await stop.wait()
-        tasks.cancel_scope.cancel()
+        return ending
 
     async def _loop(self, tasks: TaskGroup) -> Ending:
         while True:

@@ -38,6 +38,15 @@ _REFUSED_MOST = 3  # the same address again and again: ask for a new version
 _FRESH_SHARE = 0.2  # an address first seen this soon after the last "not yet" shows its window
 
 
+async def publish(vault: Vault, ledger: Ledger, job: Job, now: Instant) -> Event:
+    """Give a fetched file its final name; what stands there already is taken over."""
+    shelf = await ledger.shelf(job.key.video_id)
+    try:
+        return life.Stored(await vault.publish(job, shelf))
+    except CorruptError as corrupt:
+        return life.Corrupt(now, str(corrupt), now)
+
+
 class Hands:
     """Does one step and says what was seen."""
 
@@ -73,7 +82,7 @@ class Hands:
             case Fetch():
                 return await self._fetch(job, record)
             case Publish():
-                return await self._publish(job)
+                return await publish(self._vault, self._ledger, job, self._clock.now())
             case Expire():
                 self._learnt.late()
                 now = self._clock.now()
@@ -203,13 +212,6 @@ class Hands:
             return life.Corrupt(self._clock.now(), problem, due_at, sha256)
         self._learnt.fetched(saved.bytes)
         return life.Fetched(saved, sha256, problem or "")
-
-    async def _publish(self, job: Job) -> Event:
-        shelf = await self._ledger.shelf(job.key.video_id)
-        try:
-            return life.Stored(await self._vault.publish(job, shelf))
-        except CorruptError as corrupt:
-            return life.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
 
     def bytes_came(self, job: Job, count: int) -> None:
         """*count* bytes of *job* came over the line."""

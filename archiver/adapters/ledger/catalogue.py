@@ -136,12 +136,17 @@ def shelf(db: sqlite3.Connection, video_id: VideoId) -> Shelf:
 
 
 def failures(db: sqlite3.Connection, limit: int, *, selected_only: bool) -> list[Failure]:
-    """Videos that are not archived and have a reason, the given-up ones first."""
-    chosen = "AND job.video_id IN (SELECT video_id FROM selected)" if selected_only else ""
+    """Videos that are not archived and why, the given-up ones first.
+
+    Of a selection all that is left, also where nothing went wrong; else what has a reason.
+    """
+    chosen = "reason <> ''"
+    if selected_only:
+        chosen = "job.video_id IN (SELECT video_id FROM selected)"
     found = db.execute(
         "SELECT job.video_id, video.title, job.state, job.reason, job.failures "
         "FROM job JOIN video ON video.id = job.video_id "
-        f"WHERE job.{NOT_ARCHIVED} AND job.reason <> '' AND job.state <> 'skipped' {chosen} "
+        f"WHERE job.{NOT_ARCHIVED} AND state NOT IN ('skipped', 'gone') AND {chosen} "
         "ORDER BY job.state <> 'parked', job.video_id LIMIT ?",
         (limit,),
     )

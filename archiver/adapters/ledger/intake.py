@@ -68,15 +68,15 @@ def reconcile(
     """Take in one page of a listing; count the words."""
     counts: Counter[str] = Counter(dict.fromkeys(WORDS, 0))
     for seen in videos:
-        known = _known(db, seen.id, variant)
-        change = listed(known, seen, now, variant)
+        before = known(db, seen.id, variant)
+        change = listed(before, seen, now, variant)
         _describe(db, seen, now, namer)
-        _write_down(db, known, change, seen, now)
+        _write_down(db, before, change, seen, now)
         counts[change.word] += 1
     return counts
 
 
-def _known(db: Db, video_id: VideoId, variant: str) -> Known | None:
+def known(db: Db, video_id: VideoId, variant: str) -> Known | None:
     found = db.execute(
         f"SELECT {rows.JOB_COLUMNS}, {rows.VIDEO_COLUMNS}, job.changed_at "
         "FROM job JOIN video ON video.id = job.video_id "
@@ -109,18 +109,18 @@ def _channel_folder(db: Db, seen: Video, namer: Namer) -> str:
     return str(found.fetchone()[0])
 
 
-def _write_down(db: Db, known: Known | None, change: Change, seen: Video, now: Instant) -> None:
+def _write_down(db: Db, before: Known | None, change: Change, seen: Video, now: Instant) -> None:
     job = change.job
-    if job is not None and (known is None or known.job.key != job.key):
+    if job is not None and (before is None or before.job.key != job.key):
         rows.insert_job(db, job, now)
     elif job is not None:
         rows.update_job(db, job, now)
     if change.event is not None and job is not None:
         payload = rows.payload_of(change.event)
         rows.insert_event(db, job.key, type(change.event).__name__, payload, now)
-    elif change.word in ("changed", "renamed") and known is not None:
-        key = job.key if job is not None else known.job.key
-        payload = json.dumps({"before": known.video.title, "title": seen.title})
+    elif change.word in ("changed", "renamed") and before is not None:
+        key = job.key if job is not None else before.job.key
+        payload = json.dumps({"before": before.video.title, "title": seen.title})
         rows.insert_event(db, key, change.word.capitalize(), payload, now)
 
 
@@ -172,10 +172,10 @@ def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instan
 
 def want_again(db: Db, video_id: VideoId, variant: str, reason: str, at: Instant) -> Job | None:
     """Queue a next version of an archived video whose file is damaged or lost."""
-    known = _known(db, video_id, variant)
-    if known is None or known.job.state is not JobState.ARCHIVED:
+    before = known(db, video_id, variant)
+    if before is None or before.job.state is not JobState.ARCHIVED:
         return None
-    old = known.job
+    old = before.job
     job = replace(
         Job(replace(old.key, version=old.key.version + 1), delete_at=old.delete_at),
         expected_bytes=old.expected_bytes, expected_s=old.expected_s,

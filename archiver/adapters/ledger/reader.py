@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from archiver.adapters.ledger import catalogue, selection
+from archiver.adapters.ledger import catalogue, intake, selection
 from archiver.adapters.ledger.catalogue import Entry, Filter
 from archiver.adapters.ledger.writer import Writer
+from archiver.core.listing import Known
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState, VideoId
 from archiver.core.summary import Failure
 from archiver.ports import Shelf, Window
@@ -29,6 +30,20 @@ class Reader:
         return await self._writer.read(
             partial(selection.window, now=now, variant=variant, limit=limit)
         )
+
+    async def known(self, ids: Sequence[VideoId], variant: str) -> Mapping[VideoId, Known]:
+        """What is known of the videos of one page of a listing; the others are left out."""
+
+        def look(db: sqlite3.Connection) -> Mapping[VideoId, Known]:
+            found = {each: intake.known(db, each, variant) for each in ids}
+            return {each: known for each, known in found.items() if known is not None}
+
+        return await self._writer.read(look)
+
+    async def parked_ids(self) -> list[VideoId]:
+        """Every parked video of the archive."""
+        parked = partial(catalogue.jobs_in, state=JobState.PARKED)
+        return [job.key.video_id for job in await self._writer.read(parked)]
 
     async def shelf(self, video_id: VideoId) -> Shelf:
         """See ``ports.Ledger``."""

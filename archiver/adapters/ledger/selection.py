@@ -14,6 +14,7 @@ from archiver.adapters.ledger.schema import (
     MIRROR_CONFLICT,
     MIRRORED,
     READY,
+    REST,
 )
 from archiver.core.model import NEVER, Instant, Job, JobState, VideoId
 from archiver.ports import Window
@@ -46,6 +47,13 @@ def select(db: sqlite3.Connection, ids: Sequence[VideoId]) -> None:
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def leave(db: sqlite3.Connection, video_id: VideoId, variant: str) -> None:
+    """Take a job out of this run's windows; the next run's selection has it again."""
+    db.execute(
+        f"UPDATE queue SET place = {REST} WHERE video_id = ? AND variant = ?", (video_id, variant)
+    )
 
 
 def window(db: sqlite3.Connection, now: Instant, variant: str, limit: int) -> Window:

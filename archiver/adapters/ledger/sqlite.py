@@ -19,7 +19,7 @@ from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
 from archiver.core.lifecycle import Event, apply
-from archiver.core.model import Channel, Holding, Instant, Job, Video, VideoId
+from archiver.core.model import Channel, Holding, Instant, Job, JobKey, Video, VideoId
 from archiver.ports import Shelf
 
 
@@ -77,6 +77,12 @@ class SqliteLedger(Reader):
     async def select(self, ids: Sequence[VideoId]) -> None:
         """See ``ports.Ledger``."""
         await self._writer.read(functools.partial(selection.select, ids=ids))
+
+    async def leave(self, key: JobKey) -> None:
+        """See ``ports.Ledger``."""
+        await self._writer.read(
+            functools.partial(selection.leave, video_id=key.video_id, variant=key.variant)
+        )
 
     async def record(self, job: Job, event: Event, at: Instant) -> Job:
         """See ``ports.Ledger``.

@@ -113,7 +113,8 @@ class Lister:
         told: set[int] = set()
         before: set[int] | None = None
         for walk_number in range(1, WALKS + 1):
-            walk, held = _Walk(), Batch[ItemT](())
+            walk = _Walk()
+            held: Batch[ItemT] = Batch(())
             async for items in self._walk(query, walk):
                 if held.items:
                     yield held

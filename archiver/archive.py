@@ -1,0 +1,26 @@
+"""The archive as a library: what the commands call, and anybody else may.
+
+``run`` archives, ``plan`` says what it would do, ``retry`` puts parked videos back; the others
+answer questions.  Each raises ``archiver.errors.ArchiverError`` where a person must act.
+"""
+
+from __future__ import annotations
+
+from archiver.doctor import Check, doctor
+from archiver.forecast import PlanReport, plan
+from archiver.night import run
+from archiver.opening import RunOptions
+from archiver.questions import (
+    CatalogueRow,
+    StatusReport,
+    VerifyReport,
+    catalogue,
+    retry,
+    status,
+    verify,
+)
+
+__all__ = [
+    "CatalogueRow", "Check", "PlanReport", "RunOptions", "StatusReport", "VerifyReport",
+    "catalogue", "doctor", "plan", "retry", "run", "status", "verify",
+]  # fmt: skip

@@ -1,0 +1,139 @@
+"""Looks at everything a run needs, and says what to do about each finding; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from archiver.account import Account
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.lock import running
+from archiver.core.model import Channel
+from archiver.errors import ArchiverError, Misfortune
+from archiver.opening import LEDGER, PRIVATE, Connection, connected, reading
+
+_SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
+_FREE_LEAST = 5 << 30
+_WAIT_S = 10.0  # a person waits for the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``advice`` is empty where nothing is to be done."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+async def doctor(dest: str | None, account: Account) -> list[Check]:
+    """Check settings, credentials, role, clock, proxy, API and, with *dest*, the disk."""
+    checks = [_python(), _settings(account)]
+    if account.proxy:
+        checks.append(Check("proxy", ok=True, found="a proxy is set; it is used for everything"))
+    if not account.has_credentials:
+        checks.append(
+            Check(
+                "credentials", ok=False, found="none",
+                advice="Set ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET, "
+                "or ARCHIVER_ACCESS_TOKEN.",
+            )
+        )  # fmt: skip
+    elif checks[1].ok:
+        checks += await _vendor(account)
+    if dest is not None:
+        checks += [_disk(dest), await _archive(dest)]
+    return checks
+
+
+def _python() -> Check:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Check("python", ok=True, found=version)
+
+
+def _settings(account: Account) -> Check:
+    try:
+        account.checked()
+    except ArchiverError as error:
+        return Check("settings", ok=False, found=str(error), advice=error.hint)
+    return Check("settings", ok=True, found=f"API at {account.api_url}")
+
+
+async def _vendor(account: Account) -> list[Check]:
+    clock = SystemClock()
+    try:
+        async with connected(account, clock, requests=1, max_wait_s=_WAIT_S) as to:
+            checks = [await _tried("credentials", lambda: _token(to, account))]
+            if checks[0].ok:
+                checks.append(await _tried("role", lambda: _role(to)))
+    except ArchiverError as error:
+        return [Check("API", ok=False, found=str(error), advice=error.hint)]
+    skew = clock.skew_s
+    advice = "" if abs(skew) <= _SKEW_MOST_S else "Set the clock of this machine (NTP)."
+    found = "agrees with the server's" if abs(skew) < 1 else f"{-skew:+.0f} s from the server's"
+    checks.append(Check("clock", ok=not advice, found=found, advice=advice))
+    return checks
+
+
+async def _tried(name: str, look: Callable[[], Awaitable[Check]]) -> Check:
+    try:
+        return await look()
+    except ArchiverError as error:
+        return Check(name, ok=False, found=str(error), advice=error.hint)
+    except Misfortune as trouble:
+        return Check(
+            "API", ok=False, found=str(trouble) or type(trouble).__name__,
+            advice="Check the network, the proxy (ARCHIVER_PROXY) and the address of the API.",
+        )  # fmt: skip
+
+
+async def _token(to: Connection, account: Account) -> Check:
+    await to.vendor.tokens.authorize(account.api_url)
+    kind = "a ready access token" if account.access_token else "client credentials"
+    return Check("credentials", ok=True, found=f"{kind}: accepted")
+
+
+async def _role(to: Connection) -> Check:
+    channels: list[Channel] = [channel async for channel in to.vendor.channels()]
+    if not channels:
+        return Check(
+            "role", ok=False, found="these credentials see no channel",
+            advice="Make them with an account-wide role; a channel administrator's see only some.",
+        )  # fmt: skip
+    return Check("role", ok=True, found=f"sees {len(channels)} channels")
+
+
+def _disk(dest: str) -> Check:
+    path = Path(dest).absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if not path.is_dir():
+        return Check("disk", ok=False, found=f"{path} is no folder", advice="Name a folder.")
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Check(
+            "disk", ok=False, found=f"{path} is not writable", advice="Check its owner and mode."
+        )
+    free = shutil.disk_usage(path).free
+    if free < _FREE_LEAST:
+        return Check(
+            "disk", ok=False, found=f"{free >> 20} MiB free", advice="Make room: videos are large."
+        )
+    return Check("disk", ok=True, found=f"{free >> 30} GiB free")
+
+
+async def _archive(dest: str) -> Check:
+    if not (Path(dest) / PRIVATE / LEDGER).exists():
+        return Check("archive", ok=True, found="none yet: `archiver run` makes it")
+    try:
+        async with reading(dest) as ledger:
+            files, size = await ledger.holdings_count_bytes()
+    except ArchiverError as error:
+        return Check("archive", ok=False, found=str(error), advice=error.hint)
+    pid = running(Path(dest) / PRIVATE / "lock")
+    busy = "" if pid is None else f"; a run is going on (pid {pid})"
+    return Check("archive", ok=True, found=f"{files} files, {size >> 20} MiB{busy}")

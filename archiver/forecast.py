@@ -1,0 +1,135 @@
+"""What a run would do, found out without touching anything: not even DEST is made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archiver.account import Account
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.ledger import SqliteLedger
+from archiver.core.learning import Learnt
+from archiver.core.listing import listed
+from archiver.core.model import NEVER, Job, JobState
+from archiver.core.summary import SCHEMA, iso
+from archiver.errors import ListingError, WeatherError
+from archiver.lister import Lister
+from archiver.opening import LEDGER, PRIVATE, RunOptions, connected, reading
+from archiver.ports import Observer
+
+_RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
+_CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
+
+
+@dataclass(slots=True)
+class PlanReport:
+    """What a run would do.  Bytes are what the listing says; unknown sizes are guessed."""
+
+    selected: int = 0
+    new: int = 0
+    changed: int = 0
+    archived: int = 0
+    parked: int = 0
+    bytes_to_fetch: int = 0
+    api_calls_expected: int = 0
+    seconds_expected: float = 0.0
+    disk_free: int | None = None
+    first_to_be_deleted: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of ``plan --json``."""
+        return {
+            "schema": SCHEMA,
+            "videos": {
+                "selected": self.selected, "new": self.new, "changed": self.changed,
+                "archived": self.archived, "parked": self.parked,
+            },
+            "bytes_to_fetch": self.bytes_to_fetch,
+            "api_calls_expected": self.api_calls_expected,
+            "seconds_expected": self.seconds_expected,
+            "disk": {"free": self.disk_free, "needed": self.bytes_to_fetch},
+            "first_to_be_deleted": self.first_to_be_deleted,
+        }  # fmt: skip
+
+    def add(self, word: str, job: Job, title: str, typical_bytes: int) -> None:
+        """Count one selected video in."""
+        self.selected += 1
+        if word == "changed":
+            self.changed += 1
+        elif job.state is JobState.ARCHIVED:
+            self.archived += 1
+            return
+        elif job.state in (JobState.GONE, JobState.SKIPPED):
+            return
+        elif job.state is JobState.PARKED:
+            self.parked += 1
+        else:
+            self.new += 1
+        size = typical_bytes if job.size_bytes is None else job.size_bytes
+        self.bytes_to_fetch += max(0, size - job.saved.bytes)
+        if job.delete_at != NEVER:
+            first = {"video": str(job.key.video_id), "title": title, "at": iso(job.delete_at)}
+            known = self.first_to_be_deleted
+            if known is None or str(first["at"]) < str(known["at"]):
+                self.first_to_be_deleted = first
+
+
+async def plan(dest: str, account: Account, options: RunOptions, observer: Observer) -> PlanReport:
+    """List what *options* select and compare it with the archive in *dest*.
+
+    Raises:
+        ArchiverError: the listing cannot be had, or cannot be believed.
+    """
+    clock, learnt, report = SystemClock(), Learnt(options.downloads), PlanReport()
+    async with (
+        _known(dest) as ledger,
+        connected(account, clock, requests=options.requests) as to,
+    ):
+        kept = await ledger.meta_get("learnt") if ledger else None
+        if kept is not None:
+            learnt.remember(json.loads(kept))
+        lister = Lister(to.vendor, None, clock, observer)
+        batches = lister.videos(options.sources, options.filter)
+        try:
+            async for batch in batches:
+                known = await ledger.known([v.id for v in batch], options.variant) if ledger else {}
+                for video in batch:
+                    change = listed(known.get(video.id), video, clock.now(), options.variant)
+                    before = known.get(video.id)
+                    job = change.job or (before.job if before else None)
+                    if job is not None:
+                        report.add(change.word, job, video.title, learnt.typical_bytes)
+        except WeatherError as weather:
+            raise ListingError(f"The vendor cannot be reached: {weather}.") from weather
+        report.api_calls_expected = to.calls.list + _CALLS_A_VIDEO * (
+            report.new + report.changed + report.parked
+        )
+    report.disk_free = _free_bytes(dest)
+    rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
+    report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
+    return report
+
+
+@asynccontextmanager
+async def _known(dest: str) -> AsyncIterator[SqliteLedger | None]:
+    if not (Path(dest) / PRIVATE / LEDGER).exists():
+        yield None
+        return
+    async with reading(dest) as ledger:
+        yield ledger
+
+
+def _free_bytes(dest: str) -> int | None:
+    """Free space where *dest* is, or would be."""
+    path = Path(dest).absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None

@@ -1,0 +1,180 @@
+"""The listing of a run: from what the user named to batches of videos, each video once.
+
+Rule 1: a listing that cannot be believed stops the run with a reason; it never takes anything away.
+Rule 2: what is asked of the vendor is listing calls alone, and no page of them twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from archiver.core.model import Channel, ChannelId, Instant, Video, VideoId
+from archiver.core.selection import (
+    AccountSource,
+    ChannelSource,
+    Filter,
+    PlaylistSource,
+    Source,
+    VideoSource,
+)
+from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
+from archiver.ports import Clock, Observer, Page, Vendor
+
+_SHRUNK_SHARE = 0.5  # a listing that lost more than half is not believed
+_SHRUNK_LEAST = 4  # of a handful, half is soon lost
+
+
+class Memory(Protocol):
+    """What earlier listings had."""
+
+    async def last_listing(self, source: str) -> int | None:
+        """How many videos the last full listing of *source* had."""
+        ...
+
+    async def note_listing(self, source: str, count: int, now: Instant) -> None:
+        """Keep that for the next run."""
+        ...
+
+
+class Lister:
+    """Reads the sources of one run.
+
+    Attributes:
+        channels: every channel met so far; their titles name folders.
+        listed: how many videos were listed, before the filter.
+    """
+
+    def __init__(
+        self, vendor: Vendor, memory: Memory | None, clock: Clock, observer: Observer
+    ) -> None:
+        self._vendor, self._memory = vendor, memory
+        self._clock, self._observer = clock, observer
+        self.channels: dict[ChannelId, Channel] = {}
+        self.listed = 0
+        self._seen: set[VideoId] = set()
+
+    async def videos(
+        self, sources: Sequence[Source], wanted: Filter, *, accept_shrunk: bool = False
+    ) -> AsyncIterator[list[Video]]:
+        """Every wanted video of *sources*, in batches of a page; ``channels`` is complete for them.
+
+        Raises:
+            ListingError: nothing is listed, or suddenly half of what it was.
+            WeatherError, AuthError: as the vendor's calls.
+        """
+        left = wanted.limit
+        for source in sources:
+            before = self.listed
+            async for page in self._pages(source):
+                batch = self._fresh(page, wanted)[:left]
+                await self._name_channels(batch)
+                if batch:
+                    yield batch
+                left = None if left is None else left - len(batch)
+                if left == 0:
+                    return
+            await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
+        if self.listed == 0:
+            raise ListingError(
+                "The vendor lists no videos at all.",
+                "Check the source, and that the credentials' role sees its channels: "
+                "`archiver doctor` tells.",
+            )
+
+    def _fresh(self, page: Page, wanted: Filter) -> list[Video]:
+        self.listed += len(page.videos)
+        fresh = []
+        for video in page.videos:
+            if video.id not in self._seen:
+                self._seen.add(video.id)
+                if wanted.admits(video):
+                    fresh.append(video)
+        return fresh
+
+    async def _believe(self, source: Source, count: int, *, accept_shrunk: bool) -> None:
+        if isinstance(source, VideoSource):
+            return
+        if count == 0:
+            self._observer.said(f"{source}: no videos are listed", warning=True)
+        if self._memory is None:
+            return
+        before = await self._memory.last_listing(str(source)) or 0
+        if before >= _SHRUNK_LEAST and count < before * _SHRUNK_SHARE and not accept_shrunk:
+            raise ListingError(
+                f"The listing of {source} has {count} videos; the last one had {before}.",
+                "Check the credentials' role at the vendor; if the videos were really deleted, "
+                "run once with --accept-shrunk.  Nothing was marked as gone.",
+            )
+        await self._memory.note_listing(str(source), count, self._clock.now())
+
+    async def _pages(self, source: Source) -> AsyncIterator[Page]:
+        pages: AsyncIterator[Page]
+        match source:
+            case AccountSource():
+                async for channel in self._vendor.channels():
+                    self.channels[channel.id] = channel
+                pages = self._vendor.account_videos()
+            case ChannelSource(name):
+                channel = await self._channel(str(name))
+                pages = self._vendor.channel_videos(channel.id)
+            case PlaylistSource(number):
+                pages = self._vendor.playlist_videos(number)
+            case VideoSource():
+                pages = self._one(source.video)
+        async for page in _found(pages, source):
+            yield self._at_home(page, source)
+
+    def _at_home(self, page: Page, source: Source) -> Page:
+        """A channel's listing need not repeat in each video which channel it is of."""
+        if not isinstance(source, ChannelSource) or not isinstance(source.channel, int):
+            return page
+        channel = source.channel
+        videos = (replace(v, channel_id=v.channel_id or channel) for v in page.videos)
+        return Page(tuple(videos), page.complete)
+
+    async def _channel(self, name: str) -> Channel:
+        try:
+            channel = await self._vendor.channel(name)
+        except (NotFoundError, DeniedError) as error:
+            raise ListingError(
+                f"The vendor knows no channel {name!r}, or does not show it to these credentials.",
+                "Check the number or name on the channel's page, and the credentials' role.",
+            ) from error
+        self.channels[channel.id] = channel
+        return channel
+
+    async def _one(self, number: VideoId) -> AsyncIterator[Page]:
+        """The video's own page; where there is none, its request tells what it is about."""
+        try:
+            video = await self._vendor.video(number)
+        except (NotFoundError, DeniedError, BadAnswerError):
+            video = Video(number, "")
+        yield Page((video,), complete=True)
+
+    async def _name_channels(self, batch: Sequence[Video]) -> None:
+        """Learn the titles of channels that no listing of channels named."""
+        for video in batch:
+            number = video.channel_id
+            if number is None or number in self.channels:
+                continue
+            title = video.channel_title
+            if title is None:
+                try:
+                    self.channels[number] = await self._vendor.channel(str(number))
+                    continue
+                except (NotFoundError, DeniedError, BadAnswerError):
+                    title = ""
+            self.channels[number] = Channel(number, title)
+
+
+async def _found(pages: AsyncIterator[Page], source: Source) -> AsyncIterator[Page]:
+    try:
+        async for page in pages:
+            yield page
+    except (NotFoundError, DeniedError) as error:
+        raise ListingError(
+            f"The vendor does not list {source}: it is not there, or not for these credentials.",
+            "Check the source, and the credentials' role with `archiver doctor`.",
+        ) from error

@@ -1,0 +1,161 @@
+"""One run, from the first listing call to the bag: the nightly work."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import anyio
+
+from archiver.account import Account
+from archiver.adapters.download import HttpSource
+from archiver.adapters.throttle import Throttle
+from archiver.core.learning import Learnt
+from archiver.core.model import NEVER, Instant, VideoId
+from archiver.core.steps import Policy
+from archiver.core.summary import ApiCalls, Summary
+from archiver.engine import Ending, Engine, Limits, World
+from archiver.errors import ArchiverError, ListingError, WeatherError
+from archiver.lister import Lister
+from archiver.opening import Archive, Connection, RunOptions, changing, connected
+from archiver.perform import Hands
+from archiver.ports import Observer
+from archiver.records.manifest import write_bag
+from archiver.tally import Tally, close, reason_of
+
+_FAILURES_MOST = 1000  # in a report; `archiver status` has the rest
+
+
+async def run(
+    dest: str, account: Account, options: RunOptions, observer: Observer, stop: anyio.Event
+) -> Summary:
+    """Archive what *options* select into *dest*; safe to repeat, to stop and to kill.
+
+    Raises:
+        ArchiverError: nothing was begun.  What happens later is told by the summary.
+    """
+    account.checked().require_credentials()
+    async with changing(dest, create=True) as archive:
+        return await _Night(archive, account, options, observer).spend(stop)
+
+
+class _Night:
+    """The state of one run."""
+
+    def __init__(
+        self, archive: Archive, account: Account, options: RunOptions, observer: Observer
+    ) -> None:
+        self._archive, self._account, self._options = archive, account, options
+        self._clock, self._ledger = archive.clock, archive.ledger
+        self._tally = Tally(observer)
+        self._calls = ApiCalls()
+        self._started_at = self._clock.now()
+        self._selected: set[VideoId] = set()
+        self._learnt = Learnt(options.downloads)
+
+    async def spend(self, stop: anyio.Event) -> Summary:
+        """Work until the end, or until *stop*; write down how it went."""
+        run_id = await self._ledger.begin_run(os.getpid(), self._started_at)
+        kept = await self._ledger.meta_get("learnt")
+        if kept is not None:
+            self._learnt.remember(json.loads(kept))
+        ending = Ending.STOPPED
+        error: ArchiverError | None = None
+        try:
+            ending = await _unless(stop, self._work)
+        except WeatherError as weather:
+            error = ListingError(
+                f"The vendor cannot be reached: {weather}.", "Nothing is lost; try again later."
+            )
+        except ArchiverError as refused:
+            error = refused
+        return await self._end(run_id, ending, error)
+
+    async def _work(self) -> Ending:
+        options = self._options
+        style = await self._ledger.meta_get("secret style")
+        connection = connected(
+            self._account, self._clock, requests=options.requests, downloads=options.downloads,
+            max_wait_s=options.max_wait_s, style=style,
+        )  # fmt: skip
+        async with connection as vendor:
+            self._calls = vendor.calls
+            try:
+                await self._list(vendor)
+                await self._ledger.reopen_parked(None, self._clock.now(), "a new run")
+                return await self._engine(vendor).run()
+            finally:
+                if vendor.vendor.tokens.style != style:
+                    with anyio.CancelScope(shield=True):
+                        await self._ledger.meta_set("secret style", vendor.vendor.tokens.style)
+
+    def _engine(self, to: Connection) -> Engine:
+        options, clock, vault = self._options, self._clock, self._archive.vault
+        limit_s = options.max_duration_s
+        limits = Limits(
+            variant=options.variant, downloads=options.downloads, requests=options.requests,
+            max_wait_s=options.max_wait_s, started_at=self._started_at,
+            ends_at=NEVER if limit_s is None else Instant(self._started_at + limit_s),
+        )  # fmt: skip
+        throttle = Throttle(options.limit_rate, clock)
+        source = HttpSource(to.downloads, self._account, clock, throttle, self._learnt)
+        world = World(to.vendor, vault, self._ledger, clock, to.weather, self._tally)
+        hands = Hands(
+            to.vendor, source, vault, self._ledger, clock, self._learnt, to.weather,
+            self._tally, Policy(),
+        )  # fmt: skip
+        return Engine(world, hands, self._learnt, Policy(), limits)
+
+    async def _list(self, to: Connection) -> None:
+        options, ledger = self._options, self._ledger
+        lister = Lister(to.vendor, ledger, self._clock, self._tally)
+        named: set[int] = set()
+        batches = lister.videos(
+            options.sources, options.filter, accept_shrunk=options.accept_shrunk
+        )
+        async for batch in batches:
+            fresh = [c for number, c in lister.channels.items() if number not in named]
+            if fresh:
+                await ledger.add_channels(fresh)
+                named.update(channel.id for channel in fresh)
+            await ledger.reconcile(batch, self._clock.now(), options.variant)
+            ids = [video.id for video in batch]
+            await ledger.select(ids)
+            self._selected.update(ids)
+        self._tally.said(f"{len(self._selected)} of {lister.listed} listed videos are selected")
+
+    async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:
+        ledger, clock = self._ledger, self._clock
+        counts = dict(await ledger.counts(self._options.variant))
+        failures = await ledger.failures(_FAILURES_MOST, selected_only=True)
+        failures = [replace(failure, reason=reason_of(failure)) for failure in failures]
+        summary = self._tally.summary(
+            self._started_at, clock.now(), self._calls, len(self._selected), counts, failures
+        )
+        close(summary, ending, error)
+        await write_bag(self._archive.vault, ledger.holdings(), clock.now())
+        await ledger.meta_set("learnt", json.dumps(self._learnt.as_json()))
+        await ledger.end_run(run_id, json.dumps(summary.as_json()), clock.now())
+        return summary
+
+
+async def _unless(stop: anyio.Event, work: Callable[[], Awaitable[Ending]]) -> Ending:
+    """Do *work* until it ends; cancel it when *stop* is set."""
+    ending, error = Ending.STOPPED, None
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            await stop.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        try:
+            ending = await work()
+        except (ArchiverError, WeatherError) as expected:
+            error = expected  # raised below: a task group would wrap it
+        tasks.cancel_scope.cancel()
+    if error is not None:
+        raise error
+    return ending

@@ -1,0 +1,130 @@
+"""Ways into an archive and to the vendor: for changing it, for reading it, for asking the API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from archiver.account import Account
+from archiver.adapters.address_policy import download_resolver
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.http import open_sessions
+from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.lock import locked
+from archiver.adapters.publish import LocalVault
+from archiver.adapters.vendor.client import VendorClient
+from archiver.adapters.vendor.token import STYLES, SecretStyle
+from archiver.care.recover import recover
+from archiver.core.model import Format
+from archiver.core.selection import ALL, Filter, Source
+from archiver.core.summary import ApiCalls
+from archiver.core.weather import Weather
+from archiver.errors import DestinationError
+from archiver.records.manifest import write_bag
+
+LEDGER = "ledger.sqlite3"
+PRIVATE = ".archiver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked to do.  Durations in seconds, rates in bytes a second."""
+
+    sources: tuple[Source, ...]
+    filter: Filter = ALL
+    variant: Format = "mp4"
+    downloads: int = 8
+    requests: int = 8
+    limit_rate: float | None = None
+    max_duration_s: float | None = None
+    max_wait_s: float = 6 * 3600.0
+    accept_shrunk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that this process alone may change."""
+
+    vault: LocalVault
+    ledger: SqliteLedger
+    clock: SystemClock
+
+
+@asynccontextmanager
+async def changing(dest: str, *, create: bool) -> AsyncIterator[Archive]:
+    """Open *dest* under its lock, finish what a crash left, and bring the bag up to date.
+
+    Raises:
+        DestinationError: it cannot be used.
+    """
+    clock = SystemClock()
+    with LocalVault.open(Path(dest), create=create, now=clock.now) as vault:
+        private = Path(dest) / PRIVATE
+        with locked(private / "lock", clock.now()):
+            async with await SqliteLedger.open(private / LEDGER) as ledger:
+                await recover(vault, ledger, clock)
+                await write_bag(vault, ledger.holdings(), clock.now())
+                yield Archive(vault, ledger, clock)
+
+
+@asynccontextmanager
+async def reading(dest: str) -> AsyncIterator[SqliteLedger]:
+    """Open the ledger of *dest* for questions: beside a run, and on a read-only medium.
+
+    Raises:
+        DestinationError: there is no archive.
+    """
+    path = Path(dest) / PRIVATE / LEDGER
+    if not path.is_file():
+        raise DestinationError(
+            f"There is no archive in {dest}.", "Name the folder that `archiver run --to` filled."
+        )
+    async with await SqliteLedger.open(path, read_only=True) as ledger:
+        yield ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The vendor, the session for downloads, and what calls were made."""
+
+    vendor: VendorClient
+    downloads: aiohttp.ClientSession
+    calls: ApiCalls
+    weather: Weather
+
+
+@asynccontextmanager
+async def connected(
+    account: Account,
+    clock: SystemClock,
+    *,
+    requests: int = 8,
+    downloads: int = 8,
+    max_wait_s: float = 60.0,
+    style: str | None = None,
+) -> AsyncIterator[Connection]:
+    """Open the two sessions and the client.
+
+    Raises:
+        SettingsError, AuthError: the addresses or credentials cannot be used.
+    """
+    account.checked().require_credentials()
+    weather, calls = Weather(), ApiCalls()
+    known: SecretStyle = next((each for each in STYLES if each == style), "body")
+    sessions = open_sessions(
+        account, requests=requests, downloads=downloads,
+        download_resolver=download_resolver(account),
+    )  # fmt: skip
+    async with sessions as pair:
+        vendor = VendorClient(
+            pair.api, account, clock, weather=weather, calls=calls, requests=requests,
+            style=known, max_wait_s=max_wait_s,
+        )  # fmt: skip
+        try:
+            yield Connection(vendor, pair.downloads, calls, weather)
+        finally:
+            await vendor.close()

@@ -1,0 +1,155 @@
+"""Questions about an archive, answered from its ledger and its files, beside a run too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archiver.adapters.ledger import Entry
+from archiver.adapters.ledger import Filter as Wanted
+from archiver.adapters.lock import running
+from archiver.care import verify as care
+from archiver.core.model import NEVER, ChannelId, Holding, Instant, JobState, VideoId
+from archiver.core.summary import SCHEMA, Failure, iso
+from archiver.opening import PRIVATE, changing, reading
+
+_FAILURES_MOST = 1000
+_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Where everything stands."""
+
+    states: dict[JobState, int]
+    bytes_archived: int
+    next_deadline: Instant
+    running: int | None
+    last_runs: list[dict[str, Any]]
+    failures: list[Failure]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of ``status --json``."""
+        return {
+            "schema": SCHEMA,
+            "states": {state.value: count for state, count in self.states.items()},
+            "bytes_archived": self.bytes_archived,
+            "next_deadline": iso(None if self.next_deadline == NEVER else self.next_deadline),
+            "running": self.running,
+            "last_runs": self.last_runs,
+            "failures": [failure.as_json() for failure in self.failures],
+        }
+
+
+async def status(dest: str) -> StatusReport:
+    """Where every video stands.
+
+    Raises:
+        DestinationError: there is no archive.
+    """
+    async with reading(dest) as ledger:
+        holds = await ledger.holdings_count_bytes()
+        return StatusReport(
+            states=dict(await ledger.all_counts()),
+            bytes_archived=holds[1],
+            next_deadline=await ledger.next_deadline(),
+            running=running(Path(dest) / PRIVATE / "lock"),
+            last_runs=await ledger.last_runs(_RUNS),
+            failures=await ledger.failures(_FAILURES_MOST),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """One stored version of a video, or what is still wanted in its place."""
+
+    entry: Entry
+
+    def as_json(self) -> dict[str, Any]:
+        """One line of ``list --json``."""
+        video, job, holding = self.entry.video, self.entry.job, self.entry.holding
+        return {
+            "id": str(video.id),
+            "title": video.title,
+            "channel": None if video.channel_id is None else str(video.channel_id),
+            "format": job.key.variant,
+            "version": job.key.version,
+            "state": job.state.value,
+            "path": None if holding is None else holding.path,
+            "bytes": job.size_bytes if holding is None else holding.bytes,
+            "sha256": None if holding is None else holding.sha256,
+            "created_at": iso(video.created_at),
+            "archived_at": None if holding is None else iso(holding.stored_at),
+        }
+
+
+async def catalogue(
+    dest: str,
+    *,
+    channel: ChannelId | None = None,
+    state: JobState | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    text: str | None = None,
+) -> AsyncIterator[CatalogueRow]:
+    """The catalogue, by video and version; what is None does not filter.
+
+    Raises:
+        DestinationError: there is no archive.
+    """
+    async with reading(dest) as ledger:
+        async for entry in ledger.rows(Wanted(channel, state, since, until, text)):
+            yield CatalogueRow(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a verification found."""
+
+    verdict: care.Verdict
+
+    @property
+    def exit_code(self) -> int:
+        """0 where everything matches."""
+        return 0 if self.verdict.is_clean else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of ``verify --json``."""
+        return self.verdict.as_json()
+
+
+async def verify(
+    dest: str,
+    *,
+    sample: float | None = None,
+    progress: Callable[[Holding], None] | None = None,
+) -> VerifyReport:
+    """Re-read the files and compare them with ledger and manifest.
+
+    Args:
+        sample: the share of the files to read, from 0 to 1; None for all.
+        progress: told of each file that was looked at.
+
+    Raises:
+        DestinationError: there is no archive.
+    """
+    async with reading(dest) as ledger:
+        verdict = await care.verify(
+            dest, ledger.holdings(), sample, progress or (lambda _holding: None)
+        )
+        return VerifyReport(verdict)
+
+
+async def retry(dest: str, video_ids: Sequence[VideoId] | None) -> int:
+    """Put parked videos back in the queue, all of them or *video_ids*; how many there were.
+
+    Raises:
+        DestinationError: there is no archive, or a run is going on.
+    """
+    async with changing(dest, create=False) as archive:
+        ids = video_ids
+        if ids is None:
+            ids = await archive.ledger.parked_ids()
+        return await archive.ledger.reopen_parked(ids, archive.clock.now())
