@@ -178,6 +178,7 @@ def _flush() -> None:
 
 
 @click.group(
+    name="archiver",
     cls=Program,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

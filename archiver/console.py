@@ -68,8 +68,8 @@ class Terminal(Lines):
     def _tell(self, what: Told) -> None:
         self._told_at = self._now()
         style = _STYLES.get(what.word, "bold yellow" if what.level == WARNING else "")
-        line = Text(f"{clock(Instant(self._told_at))} ", style="dim", overflow="fold")
-        line.append(f"{what.word:<9} ", style=style or "none").append(what.text, style="none")
+        line = Text(overflow="fold").append(f"{clock(Instant(self._told_at))} ", style="dim")
+        line.append(f"{what.word:<9} ", style=style or None).append(what.text)
         if self._deaf:
             return
         try:
@@ -115,7 +115,10 @@ def _whole(tally: Tally, rate: float) -> RenderableType:
 
 def _bar(done: int, total: int | None) -> ProgressBar:
     # No pulse for an unknown size: its phase would need rich's own clock.
-    return ProgressBar(total=max(1, total or 1), completed=min(done, total or 0), width=24)
+    return ProgressBar(
+        total=max(1, total or 1), completed=min(done, total or 0), width=24,
+        complete_style="cyan", finished_style="green",
+    )  # fmt: skip
 
 
 def _of(done: int, total: int | None) -> str:

@@ -28,7 +28,8 @@ _WEATHER_MOST = 100
 WORDS: Final[Mapping[type, tuple[str, int]]] = {
     life.Asked: ("asking", DETAIL), life.Pending: ("preparing", DETAIL),
     life.Available: ("ready", DETAIL), life.Unavailable: ("not ready", DETAIL),
-    life.NotFound: ("gone", WARNING), life.Delayed: ("failed", NEWS),
+    life.NotFound: ("gone", DETAIL),  # the run itself says it, as a warning
+    life.Delayed: ("failed", NEWS),
     life.Hindered: ("waiting", NEWS), life.LinkRefused: ("refused", NEWS),
     life.RanOut: ("ran out", NEWS), life.Fetched: ("fetched", DETAIL),
     life.Corrupt: ("corrupt", NEWS), life.Stored: ("archived", NEWS),

@@ -15,7 +15,7 @@ _QUERY = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]*", re.IGNORECASE)
 _LOGIN = re.compile(r"(https?://)[^\s/@'\"<>]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w~+/.=-]{8,}", re.IGNORECASE)
 _VALUE = re.compile(
-    r"\b((?:access|refresh|id)_token|client_secret|code)(['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,}]+",
+    r"\b((?:access|refresh|id)_token|client_secret)(['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,}]+",
     re.IGNORECASE,
 )
 

@@ -82,7 +82,8 @@ def next_steps(to: str) -> Iterable[str]:
     yield f"  archiver status {to}"
     yield f"  archiver verify {to}"
     yield f"  (cd {to} && sha256sum -c manifest-sha256.txt)"
-    yield "  archiver demo          once more: nothing is left to do"
+    again = "" if to == FOLDER else f" --to {to}"
+    yield f"  archiver demo{again}    once more: nothing is left to do"
     yield "For your own videos: archiver doctor"
 
 

@@ -29,7 +29,7 @@ from archiver.core.selection import ChannelSource, parse_moment, parse_source
 @option("--text", key="list_text", metavar="TEXT", help="Only titles with TEXT in them.")
 @options.as_json
 @options.config
-def command(to: str, /, **given: Any) -> int:
+def command(to: str, **given: Any) -> int:
     # fmt: on
     """List the videos of the archive DEST: number, state, day, size, title."""
     channel = _channel(given["list_channel"])

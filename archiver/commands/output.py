@@ -95,10 +95,10 @@ def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
     if rest:
         yield f"{', '.join(rest)}."
     yield from failures(answer["failures"], dest)
-    if answer["outcome"] == "stopped":
+    if said := answer.get("message"):
+        yield safe(said)
+    elif answer["outcome"] == "stopped":
         yield "Stopped before the end. Nothing is lost: run the same command again to go on."
-    if answer.get("message"):
-        yield safe(answer["message"])
 
 
 def failures(each: list[Mapping[str, Any]], dest: str, most: int = _FAILURES_MOST) -> Iterable[str]:

@@ -114,6 +114,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
         _tell(refused, given)
         raise
     _tell(summary, given)
+    if summary.outcome == "refused":
+        click.echo(f"archiver: {summary.message}", err=True)
     return summary.exit_code
 
 

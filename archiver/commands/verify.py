@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -11,8 +11,10 @@ import click
 from archiver.commands import options, output
 from archiver.commands.options import option
 from archiver.console_text import many, safe, size
+from archiver.core.model import Holding
 
 _SHOWN_MOST = 50
+_SAY_EVERY_S = 10.0
 
 
 @click.command()
@@ -33,7 +35,7 @@ def command(to: str, *, sample: float | None, json: bool, quiet: bool) -> int:  
     """
     from archiver import archive
 
-    report = asyncio.run(archive.verify(to, sample=sample))
+    report = asyncio.run(archive.verify(to, sample=sample, progress=None if quiet else _reading()))
     answer = report.as_json()
     if json:
         output.as_json(answer)
@@ -42,6 +44,23 @@ def command(to: str, *, sample: float | None, json: bool, quiet: bool) -> int:  
             if not output.line(text):
                 break
     return report.exit_code
+
+
+def _reading() -> Callable[[Holding], None]:
+    """Says once in a while how far it is: terabytes take hours.  Silent in short ones."""
+    from archiver.commands import watching
+
+    files = read = 0
+    told_at = watching.now()
+
+    def looked_at(holding: Holding) -> None:
+        nonlocal files, read, told_at
+        files, read = files + 1, read + holding.bytes
+        if watching.now() - told_at >= _SAY_EVERY_S:
+            told_at = watching.now()
+            click.echo(f"{many(files, 'file')} read ({size(read)}) …", err=True)
+
+    return looked_at
 
 
 def lines(answer: Mapping[str, Any]) -> Iterable[str]:

@@ -11,11 +11,11 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from archiver.adapters.clock import SystemClock
 from archiver.console_lines import DETAIL, NEWS, WARNING, JsonLines, Lines
 from archiver.core.model import Instant
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import anyio
 
 T = TypeVar("T")
+_CLOCK: Final = SystemClock()
 STOPPED: Final = 5
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAW_EVERY_S = 0.25
@@ -31,8 +32,8 @@ _ONE_WISH_S = 0.25
 
 
 def now() -> Instant:
-    """Unix seconds, by this machine's clock: for the screen, and to count an age back from."""
-    return Instant(time.time())
+    """Unix seconds, for the screen, and to count an age back from."""
+    return _CLOCK.now()
 
 
 def watcher(given: dict[str, Any]) -> Lines:

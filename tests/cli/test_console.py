@@ -1,0 +1,298 @@
+"""A run as it is told: every change once, in words, without secrets, at next to no cost."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from archiver.console import Terminal
+from archiver.console_lines import DETAIL, NEWS, WARNING, WORDS, JsonLines, Lines
+from archiver.console_tally import Expects, Tally
+from archiver.console_text import local, many, moment, scrub, size, span
+from archiver.core import lifecycle as life
+from archiver.core.model import Holding, Instant, Job, JobKey, JobState, Link, Saved, VideoId
+from archiver.ports import Observer
+
+S = JobState
+KEY = JobKey(VideoId(124347309))
+START = 1_795_435_200.0
+
+
+class Hand:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> float:
+        """The time."""
+        return self.at
+
+
+def job(state: JobState = S.AVAILABLE, video: int = 124347309, total: int = 1000) -> Job:
+    """A job that could be met in that state."""
+    return Job(JobKey(VideoId(video)), state, expected_bytes=total)
+
+
+def happen(observer: Observer, before: Job, event: life.Event) -> Job:
+    """Let an event come true, and tell of it."""
+    after = life.apply(before, event)
+    observer.recorded(before, event, after)
+    return after
+
+
+def archive_one(observer: Observer, video: int, count: int = 1000) -> None:
+    """The happy life of one file, from its address on."""
+    one = job(video=video, total=count)
+    observer.began("fetch", one)
+    observer.received(one, count)
+    saved = Saved(count, count)
+    one = happen(observer, one, life.Progressed(saved))
+    one = happen(observer, one, life.Fetched(saved, "ab" * 32))
+    path = f"data/Channel/2019/2019-10-23 Title [{video}].mp4"
+    held = Holding(VideoId(video), "video", "mp4", 1, path, count, "ab" * 32, Instant(START))
+    happen(observer, one, life.Stored((held,)))
+
+
+def lines_of(kind: type[Lines], least: int = NEWS) -> tuple[Lines, io.StringIO, Hand]:
+    """An observer, what it wrote, and its clock."""
+    stream, hand = io.StringIO(), Hand()
+    return kind(stream, hand.now, least=least), stream, hand
+
+
+def test_every_event_but_progress_has_a_word() -> None:
+    """A new event cannot be forgotten here."""
+    events = {event for row in life.TRANSITIONS.values() for event in row}
+    assert events - set(WORDS) == {life.Progressed}
+
+
+def test_all_consoles_are_observers_that_like_to_know_the_whole() -> None:
+    """They fit the port, and the archive may tell them how much there is."""
+    observer: Observer = lines_of(Lines)[0]
+    assert isinstance(observer, Expects)
+
+
+def test_what_changes_is_a_line() -> None:
+    """Archived, failed, parked: a line each, with the words for it; bytes are none."""
+    console, stream, _ = lines_of(Lines)
+    archive_one(console, 1)
+    happen(console, job(), life.Delayed(Instant(1), "HTTP 500", Instant(2)))
+    happen(console, job(), life.GaveUp("no room"))
+    console.said("listed 3 videos")
+    words = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()]
+    assert words == [
+        "archived  2019-10-23 Title [1].mp4  1000 bytes",
+        "failed    124347309  HTTP 500",
+        "parked    124347309  no room",
+        "note      listed 3 videos",
+    ]
+
+
+@pytest.mark.parametrize(("least", "count"), [(DETAIL, 5), (NEWS, 3), (WARNING, 2)])
+def test_quiet_and_verbose(least: int, count: int) -> None:
+    """Quiet says warnings only, verbose every step."""
+    console, stream, _ = lines_of(Lines, least)
+    archive_one(console, 1)
+    happen(console, job(S.DISCOVERED), life.Asked(Instant(1)))
+    happen(console, job(), life.GaveUp("no room"))
+    console.said("weather", warning=True)
+    assert len(stream.getvalue().splitlines()) == count
+
+
+def test_the_same_weather_is_told_once_a_minute() -> None:
+    """One outage hinders a thousand files with the same words."""
+    console, stream, hand = lines_of(Lines)
+    for second in range(120):
+        hand.at = START + second
+        happen(console, job(video=second + 1), life.Hindered("no network", Instant(second)))
+    assert len(stream.getvalue().splitlines()) == 2
+    for reason in range(300):  # and the memory for it is bounded
+        happen(console, job(), life.Hindered(f"reason {reason}", Instant(1)))
+    assert len(console._weather) <= 100
+
+
+def test_silence_is_broken_once_a_minute() -> None:
+    """Whoever reads the journal sees that it lives, what it waits for, and for how long."""
+    console, stream, hand = lines_of(Lines)
+    console.expect({S.AVAILABLE: 1, S.REQUESTED: 1}, 600_000)
+    happen(console, job(S.REQUESTED, 5), life.Pending(Instant(1), Instant(START + 90)))
+    console.began("fetch", job(total=600_000))
+    for second in range(130):
+        hand.at = START + second
+        console.received(job(), 1_000)
+        console.tick()
+    told = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()]
+    assert len(told) == 2
+    assert "1 download at 1000 bytes/s" in told[1]
+    assert "1 being prepared, next look" in told[1]
+    assert told[1].endswith("7 min 59 s left")
+
+
+def test_json_lines_are_objects_with_the_same_vocabulary() -> None:
+    """One object a line, each with time, level and event."""
+    console, stream, hand = lines_of(JsonLines)
+    archive_one(console, 7)
+    happen(console, job(), life.RanOut(Instant(1)))
+    console.said("hm\x1b[2J", warning=True)
+    hand.at += 61
+    console.tick()
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [one["event"] for one in told] == ["archived", "ran_out", "warning", "progress"]
+    assert [one["level"] for one in told] == ["info", "info", "warning", "info"]
+    assert told[0]["at"] == "2026-11-23T12:00:00Z"
+    assert (told[0]["video"], told[0]["bytes"], told[0]["state"]) == ("7", 1000, "archived")
+    assert told[1]["failures"] == 1
+    assert "\x1b" not in told[2]["text"]
+    assert told[3]["states"]["archived"] == 1
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_run() -> None:
+    """A broken pipe, a full disk, a closed stream: the telling ends, nothing is raised."""
+    for kind in (Lines, JsonLines, Terminal):
+        console, stream, _ = lines_of(kind)
+        stream.close()
+        archive_one(console, 1)
+        console.said("x", warning=True)
+        console.tick()
+        console.close()
+
+
+def test_no_console_tells_a_secret_or_steers_a_terminal() -> None:
+    """Foreign texts are cleaned: escapes, line breaks, signatures, tokens."""
+    evil = "at https://u:canary@cdn.example/f.mp4?sig=canary \x1b]0;x\x07\nBearer canary-canary"
+    for kind in (Lines, JsonLines):
+        console, stream, _ = lines_of(kind, DETAIL)
+        linked = replace(job(), link=Link("https://cdn.example/f?sig=canary"))
+        console.began("fetch", linked)
+        happen(console, linked, life.Delayed(Instant(1), evil, Instant(2)))
+        happen(console, job(S.REQUESTED), life.Available(Instant(1), Link("https://x/?canary")))
+        console.said(evil)
+        told = stream.getvalue()
+        assert len(told.splitlines()) == 3
+        assert "canary" not in told
+        assert all(line.isprintable() for line in told.splitlines())
+
+
+def drawn(width: int, act: Callable[[Terminal, Hand], None], **env: str) -> str:
+    """What a terminal of that width received."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+            patch.delenv(name, raising=False)
+        for name, value in {"TERM": "xterm", "COLUMNS": str(width), "LINES": "40", **env}.items():
+            patch.setenv(name, value)
+        screen, hand = Screen(), Hand()
+        console = Terminal(screen, hand.now)
+        act(console, hand)
+        console.close()
+        console.close()
+        return screen.getvalue()
+
+
+def busy(console: Terminal, hand: Hand) -> None:
+    """Something of everything."""
+    console.expect({S.DISCOVERED: 40, S.ARCHIVED: 800, S.REQUESTED: 12}, 10_000_000)
+    happen(console, job(S.REQUESTED, 3), life.Pending(Instant(1), Instant(START + 200)))
+    for video in range(10, 30):
+        console.began("fetch", job(video=video, total=4096))
+        console.received(job(video=video), 2048)
+    hand.at += 2
+    console.tick()
+    hand.at += 2
+    console.tick()
+    happen(console, job(video=10), life.GaveUp("no [bold]room[/bold] :smile:"))
+
+
+def test_a_terminal_shows_bars_counts_and_what_is_waited_for() -> None:
+    """The whole, each download up to a dozen, the states, and when it looks again."""
+    told = drawn(100, busy)
+    assert "2.0 KiB of 4.0 KiB" in told
+    assert "and 8 more" in told
+    assert "800 archived" in told
+    assert "1 being prepared, next look" in told
+    assert "no [bold]room[/bold] :smile:" in told  # a reason is no markup
+    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")  # the cursor is back
+
+
+def test_no_color_is_obeyed() -> None:
+    """With NO_COLOR there is movement but no colour."""
+    coloured, plain = drawn(100, busy), drawn(100, busy, NO_COLOR="1")
+    assert "\x1b[1;31m" in coloured
+    assert "\x1b[1;31m" not in plain
+    assert "\x1b[36m" not in plain
+
+
+def test_a_narrow_terminal_is_enough() -> None:
+    """Nothing breaks at twenty columns."""
+    assert drawn(20, busy)
+
+
+def test_counts_follow_the_events_with_and_without_a_total() -> None:
+    """Told the whole, counts are of the whole; told nothing, of what was seen."""
+    for known in (False, True):
+        tally = Tally()
+        if known:
+            tally.expect({S.DISCOVERED: 2})
+        one = job(S.DISCOVERED, 1)
+        after = life.apply(one, life.Asked(Instant(1)))
+        tally.recorded(one, life.Asked(Instant(1)), after)
+        pending = life.Pending(Instant(1), Instant(9))
+        tally.recorded(after, pending, life.apply(after, pending))
+        assert tally.counts[S.REQUESTED] == 1
+        assert tally.counts[S.DISCOVERED] == int(known)
+        assert tally.next_look_at == Instant(9)
+
+
+def test_bytes_of_a_broken_download_are_not_counted_as_here() -> None:
+    """The rest that is still wanted is the file again, as far as it was not saved."""
+    tally = Tally()
+    tally.expect({S.AVAILABLE: 1}, 1000)
+    one = job()
+    tally.began("fetch", one)
+    tally.received(one, 400)
+    assert (tally.have_bytes, tally.seconds_left(100.0)) == (400, 6.0)
+    corrupt = life.Corrupt(Instant(1), "no moov", Instant(2))
+    tally.recorded(one, corrupt, life.apply(one, corrupt))
+    assert (tally.have_bytes, tally.running) == (0, {})
+    assert tally.seconds_left(0.0) == float("inf")
+
+
+def test_ten_thousand_events_a_second_cost_little() -> None:
+    """Bytes are counted, not written: a second's worth of events leaves no output."""
+    console, stream, _ = lines_of(Lines)
+    one = job(total=10**9)
+    console.began("fetch", one)
+    for _ in range(10_000):
+        console.received(one, 65_536)
+    assert stream.getvalue() == ""
+    assert console.tally.running[KEY].bytes == 655_360_000
+
+
+def test_numbers_read_well() -> None:
+    """Sizes by 1024, spans in two units, counts with their noun."""
+    assert [size(n) for n in (0, 1023, 1024, 15_924_736, 2**62)] == [
+        "0 bytes", "1023 bytes", "1.0 KiB", "15.2 MiB", "4096.0 PiB",
+    ]  # fmt: skip
+    assert [span(s) for s in (0, 0.2, 42, 312.4, 7_500, 200_000)] == [
+        "0 s", "< 1 s", "42 s", "5 min 12 s", "2 h 05 min", "2 days 7 h",
+    ]  # fmt: skip
+    assert span(float("inf")) == moment(None) == local(None) == "–"  # noqa: RUF001
+    assert (many(1, "video"), many(1234, "video")) == ("1 video", "1,234 videos")
+    assert local("2026-11-23T12:00:00Z") == moment(Instant(START))
+
+
+def test_scrubbing_leaves_the_useful_part() -> None:
+    """Host and path stay, so that a message still says where."""
+    assert (
+        scrub("GET https://a.example/f.mp4?x=1&y=2 failed")
+        == "GET https://a.example/f.mp4?… failed"
+    )
+    assert scrub("{'access_token': 'abc', 'n': 1}") == "{'access_token': '…', 'n': 1}"

@@ -1,0 +1,251 @@
+"""The program in the hand: help, typing errors, exit codes, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from archiver import settings
+from archiver.cli import COMMANDS, app
+from archiver.errors import AuthError, SettingsError
+
+CANARY = "canary-3f9a"
+OURS = [name for name in COMMANDS if name != "emulator"]
+
+
+def archiver(*args: str, env: dict[str, str] | None = None, text: str | None = None) -> Result:
+    """The program as from a shell with nothing of ours in its environment."""
+    clean = {name: None for name in os.environ if name.startswith("ARCHIVER_")}
+    return CliRunner().invoke(app, args, env={**clean, **(env or {})}, input=text)
+
+
+def command(name: str) -> click.Command:
+    """The command as it is when called."""
+    found = import_module(f"archiver.commands.{name}").command
+    assert isinstance(found, click.Command)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The tests' user has a home of their own, and stands in it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+
+
+def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter, with next to no environment, as under cron."""
+    return subprocess.run(
+        [sys.executable, "-c", code], env={"HOME": "/nonexistent", **env}, text=True,
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["rnu"]])
+def test_help_is_light(args: list[str]) -> None:
+    """Help and completion load neither the network nor the bars nor the event loop."""
+    heavy = "['aiohttp', 'rich', 'asyncio', 'anyio', 'sqlite3', 'aiofiles']"
+    done = python(
+        f"import sys; sys.argv = ['archiver', *{args!r}]\n"
+        "from archiver.cli import main\n"
+        "try: main()\n"
+        f"finally: sys.stderr.write('loaded: ' + repr([m for m in {heavy} if m in sys.modules]))"
+    )
+    assert done.stderr.endswith("loaded: []"), done.stderr
+
+
+def test_completion_knows_the_commands() -> None:
+    """A TAB offers every command, without importing any."""
+    done = python(
+        "import sys; from archiver.cli import main; main()",
+        _ARCHIVER_COMPLETE="bash_complete", COMP_WORDS="archiver ", COMP_CWORD="1",
+    )  # fmt: skip
+    assert {line.partition(",")[2] for line in done.stdout.split()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    """``-h`` and ``--help`` work everywhere, and need no settings."""
+    result = archiver(name, "-h")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: archiver {name} ")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_option_can_be_set_in_three_ways(name: str) -> None:
+    """Each option has its variable and its key in the settings file, of the same name."""
+    for param in command(name).params:
+        if not isinstance(param, click.Option) or param.name in ("help", "config"):
+            continue
+        assert param.envvar == f"ARCHIVER_{str(param.name).upper()}", param
+        assert param.name in settings.FLAGS, param
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_secrets_are_never_flags(name: str) -> None:
+    """No option takes, and no help shows, a secret: command lines can be read by others."""
+    env = {"ARCHIVER_CLIENT_SECRET": CANARY, "ARCHIVER_ACCESS_TOKEN": CANARY}
+    assert CANARY not in archiver(name, "--help", env=env).output
+    named = " ".join(option for param in command(name).params for option in param.opts)
+    assert "secret" not in named
+    assert "token" not in named
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["rnu"], "'run'"),
+        (["run", "--dwnloads", "3"], "'--downloads'"),
+        (["run", "account"], "'--to'"),
+        (["run", "--to", "x"], "SOURCE"),
+        (["run", "nonsense", "--to", "x"], "'nonsense' is no source"),
+        (["run", "https://example.com/1", "--to", "x"], "is no source"),
+        (["run", "account", "--to", "x", "--match", "("], "no regular expression"),
+        (["run", "account", "--to", "x", "--since", "soon"], "'soon' is no date"),
+        (["run", "account", "--to", "x", "--limit-rate", "fast"], "'fast' is no size"),
+        (["run", "account", "--to", "x", "--max-wait", "ages"], "'ages' is no span"),
+        (["run", "account", "--to", "x", "--downloads", "0"], "1<=x<="),
+        (["run", "account", "--to", "x", "--limit", "0"], "x>=1"),
+        (["run", "account", "--to", "x", "--protect", "secret"], "'public'"),
+        (["run", "account", "--to", "x", "-q", "-v"], "exclude each other"),
+        (["run", "@missing", "--to", "x"], "missing cannot be read: No such file"),
+        (["run", "@.", "--to", "x"], "cannot be read"),
+        (["plan", "account"], "'--to'"),
+        (["list", ".", "--channel", "abc"], "channel's number"),
+        (["list", ".", "--channel", "a b"], "names no channel"),
+        (["list", ".", "--state", "lost"], "'parked'"),
+        (["verify", ".", "--sample", "lots"], "'lots' is no share"),
+        (["retry", ".", "account"], "account is no video"),
+        (["retry", ".", "x"], "'x' is no source"),
+        (["status"], "DEST"),
+        (["demo", "--videos", "0"], "1<=x<="),
+    ],
+)
+def test_typing_errors_are_answered_with_a_sentence(args: list[str], said: str) -> None:
+    """Nonsense ends with 2, names what is wrong, and leaves nothing behind."""
+    env = {"ARCHIVER_ACCESS_TOKEN": CANARY}
+    result = archiver(*args, env=env)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert CANARY not in result.output
+    assert result.stdout == ""
+    assert os.listdir() == []
+
+
+def test_sources_come_from_files_and_standard_input_too() -> None:
+    """``@FILE`` and ``-`` hold one source a line; a wrong one is named with its file."""
+    Path("mine").write_text("# nothing yet\n")
+    env = {"ARCHIVER_ACCESS_TOKEN": CANARY}
+    empty = archiver("run", "@mine", "--to", "x", env=env)
+    assert (empty.exit_code, "no source" in empty.stderr) == (2, True)
+    wrong = archiver("run", "-", "--to", "x", env=env, text="account\nwrong\n")
+    assert (wrong.exit_code, "standard input: 'wrong' is no" in wrong.stderr) == (2, True)
+    Path("mine").write_bytes(b"\xff\xfe")
+    binary = archiver("run", "@mine", "--to", "x", env=env)
+    assert (binary.exit_code, "no UTF-8" in binary.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["run", "plan"])
+def test_no_credentials_is_3_before_anything_is_touched(name: str) -> None:
+    """The sentence says what to set; the folder is not even made."""
+    result = archiver(name, "account", "--to", "here")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("archiver: There are no credentials.")
+    assert "ARCHIVER_CLIENT_ID" in result.stderr
+    assert os.listdir() == []
+
+
+def test_a_report_that_cannot_be_written_is_known_before_the_run() -> None:
+    """Six hours later would be too late."""
+    env = {"ARCHIVER_ACCESS_TOKEN": CANARY, "ARCHIVER_API_URL": "http://127.0.0.1:9"}
+    result = archiver("run", "account", "--to", "here", "--report", "no/such/file", env=env)
+    assert (result.exit_code, "no/such/file" in result.stderr) == (2, True)
+
+
+def test_plain_http_is_refused() -> None:
+    """Credentials never travel in the clear, unless to this machine."""
+    env = {"ARCHIVER_ACCESS_TOKEN": CANARY, "ARCHIVER_API_URL": "http://api.example"}
+    result = archiver("run", "account", "--to", "here", env=env)
+    assert (result.exit_code, "plain http" in result.stderr) == (2, True)
+
+
+class Stand:
+    """A command that ends in a given way."""
+
+    def __init__(self, ending: BaseException | None) -> None:
+        self.ending = ending
+
+    def __call__(self) -> None:
+        if self.ending is not None:
+            raise self.ending
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [
+        (None, 0, ""),
+        (SettingsError("Wrong.", "Do this."), 2, "archiver: Wrong.\n  Do this.\n"),
+        (ExceptionGroup("two", [ExceptionGroup("", [AuthError("No.", "H.")])]), 3, "archiver: No."),
+        (KeyboardInterrupt(), 5, "Nothing is lost"),
+        (click.Abort(), 5, "Nothing is lost"),
+        (BrokenPipeError(), 0, ""),
+        (click.UsageError("Not so."), 2, "Error: Not so."),
+        (click.exceptions.Exit(7), 7, ""),
+        (ValueError("at https://cdn.example/f.mp4?sig=canary-3f9a"), 70, "this is a bug"),
+        (ExceptionGroup("", [AuthError("No."), ValueError("b")]), 70, "Traceback"),
+    ],
+)
+def test_every_ending_has_its_code(
+    ending: BaseException | None, code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a bug shows a traceback, and even that one no signature."""
+    stand = click.Command("status", callback=Stand(ending))
+    monkeypatch.setattr(import_module("archiver.commands.status"), "command", stand)
+    result = archiver("status")
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert ("Traceback" in result.stderr) == (code == 70)
+    assert CANARY not in result.output
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_titles_that_the_terminal_cannot_show_are_no_error(encoding: str) -> None:
+    """A C locale or an old code page never fails, never steers, and never spoils JSON."""
+    done = python(
+        "from archiver.cli import _forgive_encodings; _forgive_encodings()\n"
+        "from archiver.commands import output\n"
+        r"output.line('\u20ac \ud800'); output.as_json({'t': '\u20ac \ud800 \x9b \u202e'})",
+        PYTHONIOENCODING=encoding, PYTHONUTF8="0", LC_ALL="C",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = done.stdout.splitlines()[1]
+    assert json.loads(answer) == {"t": "\u20ac \ud800 \x9b \u202e"}
+    assert answer.isprintable()
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """``archiver … | head`` ends quietly."""
+    code = (
+        "import os, sys\n"
+        "from archiver.commands import output\n"
+        "from archiver.cli import _flush\n"
+        "told = [output.line('x' * 9000) for _ in range(50)]\n"
+        "_flush(); sys.exit(0 if False in told else 9)"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
