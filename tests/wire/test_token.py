@@ -1,0 +1,346 @@
+"""What the token source promises: one request for all, one origin for each secret."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from archiver.account import Account, Secret
+from archiver.core.model import JobKey, VideoId
+from archiver.errors import AuthError, WeatherError
+from tests.wire.door import SECRET, Asked, Clock, Door, reply, token, visit
+
+KEY = JobKey(VideoId(7))
+PENDING = {"downloadable": {"status": "pending", "download_url": None}}
+STYLES = {
+    "body": lambda asked: asked.form.get("client_secret") == SECRET,
+    "raw-basic": lambda asked: asked.head.get("Authorization") == f"Basic {SECRET}",
+    "basic": lambda asked: (
+        asked.head.get("Authorization")
+        == "Basic " + base64.b64encode(f"{'c' * 40}:{SECRET}".encode()).decode()
+    ),
+}
+
+
+def numbered() -> Any:
+    """A token address that gives t1, t2, t3 …"""
+    given = 0
+
+    def grant(_: Asked) -> web.Response:
+        nonlocal given
+        given += 1
+        return token(f"t{given}")
+
+    return grant
+
+
+def refused(_: Asked) -> web.Response:
+    return reply({"error": "invalid_client"}, 401)
+
+
+def only(bearer: str) -> Any:
+    """An API that knows one token."""
+
+    def answer(asked: Asked) -> web.Response:
+        return reply(PENDING) if asked.bearer == bearer else reply({"error": "invalid"}, 401)
+
+    return answer
+
+
+def test_fifty_calls_that_meet_a_401_together_renew_once() -> None:
+    """Fifty tasks are refused at the same instant: exactly one token request follows."""
+
+    async def story() -> None:
+        gate, waiting = asyncio.Event(), 0
+
+        async def answer(asked: Asked) -> web.Response:
+            nonlocal waiting
+            if asked.bearer == "t2":
+                return reply(PENDING)
+            if asked.path.endswith("/1/downloadable/mp4.json"):
+                return reply(PENDING)  # the slow start: silent answers make room for fifty
+            waiting += 1
+            if waiting == 50:
+                gate.set()
+            await gate.wait()
+            return reply({"error": "invalid"}, 401)
+
+        everybody = Door(answer, numbered())
+        async with everybody.open() as door, visit(door, Clock(), requests=100) as client:
+            for _ in range(50):
+                await client.request(JobKey(VideoId(1)))
+            assert len(door.grants) == 1
+            async with asyncio.TaskGroup() as group:
+                for number in range(50):
+                    group.create_task(client.request(JobKey(VideoId(100 + number))))
+            assert len(door.grants) == 2
+            assert client.calls.token == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("style", ["body", "raw-basic", "basic"])
+def test_the_secret_finds_the_way_that_works_and_keeps_it(style: str) -> None:
+    """Body, raw Basic, standard Basic are tried in turn; what worked is told and tried first."""
+
+    async def story() -> None:
+        def grant(asked: Asked) -> web.Response:
+            assert asked.form["grant_type"] == "client_credentials"
+            assert asked.form["client_id"] == "c" * 40
+            assert asked.form["device_name"]
+            return token() if STYLES[style](asked) else refused(asked)
+
+        learnt: list[str] = []
+        async with Door(only("t1"), grant).open() as door:
+            async with visit(door, Clock(), learnt=learnt.append) as client:
+                await client.status(KEY)
+                assert client.tokens.style == style
+            assert learnt == ([] if style == "body" else [style])
+            assert len(door.grants) == list(STYLES).index(style) + 1
+            async with visit(door, Clock(), style=style) as client:
+                await client.status(KEY)
+            assert len(door.grants) == list(STYLES).index(style) + 2
+
+    asyncio.run(story())
+
+
+def test_refused_credentials_are_the_persons_turn() -> None:
+    """When no way works it is an AuthError that quotes no secret."""
+
+    async def story() -> None:
+        async with Door(only("t1"), refused).open() as door, visit(door, Clock()) as client:
+            with pytest.raises(AuthError) as caught:
+                await client.status(KEY)
+            assert SECRET not in repr(caught.value) + str(caught.value) + caught.value.hint
+            assert len(door.grants) == 3
+            assert not door.calls()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: reply("<html>login</html>"),
+        lambda _: reply("<html>error</html>", 401),
+        lambda _: reply("down", 503),
+        lambda _: web.Response(status=302, headers={"Location": "https://portal.example/"}),
+        lambda _: reply({"token": "none"}),
+    ],
+)
+def test_trouble_at_the_token_address_is_weather(answer: Any) -> None:
+    """503, a login page or a redirect says nothing about the secret, and nobody stampedes."""
+
+    async def story() -> None:
+        async with Door(only("t1"), answer).open() as door, visit(door, Clock()) as client:
+            for _ in range(20):
+                with pytest.raises(WeatherError) as caught:
+                    await client.status(KEY)
+                assert SECRET not in str(caught.value)
+            assert len(door.grants) == 1
+            assert client.allowance().calls == 0
+            assert client.allowance().more_at > 0
+
+    asyncio.run(story())
+
+
+def test_a_token_is_renewed_before_its_end() -> None:
+    """At nine tenths of its life the next call asks for a new one; not before."""
+
+    async def story() -> None:
+        clock = Clock()
+        always = Door(lambda _: reply(PENDING), numbered())
+        async with always.open() as door, visit(door, clock) as client:
+            await client.status(KEY)
+            clock.at += 0.89 * 86_400
+            await client.status(KEY)
+            assert len(door.grants) == 1
+            clock.at += 0.02 * 86_400
+            await client.status(KEY)
+            assert [one.bearer for one in door.calls()] == ["t1", "t1", "t2"]
+
+    asyncio.run(story())
+
+
+def test_the_last_tenth_of_a_life_bridges_bad_weather() -> None:
+    """While the token address is down, a token that is still valid goes on working."""
+
+    async def story() -> None:
+        clock, up = Clock(), True
+        grant = numbered()
+        async with Door(
+            lambda _: reply(PENDING), lambda asked: grant(asked) if up else reply("down", 503)
+        ).open() as door:
+            # Another origin for the token, so that its weather is not the API's.
+            other = door.account(token_url=door.url.replace("127.0.0.1", "localhost") + "/token")
+            async with visit(door, clock, other) as client:
+                await client.status(KEY)
+                up = False
+                clock.at += 0.95 * 86_400
+                await client.status(KEY)
+                clock.at += 0.06 * 86_400
+                with pytest.raises(WeatherError):
+                    await client.status(KEY)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("life", [None, 0, -1, "soon", [], "NaN"])
+def test_a_life_that_makes_no_sense_makes_no_loop(life: object) -> None:
+    """Without a sensible ``expires_in`` an hour is assumed, and one renewal a minute the most."""
+
+    async def story() -> None:
+        clock, known = Clock(), {"t1"}
+        given = iter(f"t{number}" for number in range(1, 99))
+        async with (
+            Door(
+                lambda asked: reply(PENDING) if asked.bearer in known else reply({}, 401),
+                lambda _: token(next(given), expires_in=life),
+            ).open() as door,
+            visit(door, clock) as client,
+        ):
+            await client.status(KEY)
+            clock.at += 0.8 * 3_600
+            await client.status(KEY)
+            assert len(door.grants) == 1
+            known.clear()
+            known.add("t2")
+            await client.status(KEY)
+            known.clear()
+            for _ in range(30):
+                with pytest.raises(WeatherError):
+                    await client.status(KEY)
+            assert len(door.grants) == 2
+
+    asyncio.run(story())
+
+
+def test_a_late_401_for_an_old_token_uses_the_new_one() -> None:
+    """A refusal that comes after the renewal of another call asks for nothing again."""
+
+    async def story() -> None:
+        late = asyncio.Event()
+
+        async def answer(asked: Asked) -> web.Response:
+            if asked.bearer == "t2" or not warm:
+                return reply(PENDING)
+            if "/8/" in asked.path:
+                await late.wait()
+            return reply({}, 401)
+
+        warm = False
+        async with Door(answer, numbered()).open() as door, visit(door, Clock()) as client:
+            for _ in range(3):
+                await client.status(KEY)
+            warm = True
+            slow = asyncio.create_task(client.request(JobKey(VideoId(8))))
+            while not door.calls("/8/"):
+                await asyncio.sleep(0)
+            await client.request(KEY)
+            late.set()
+            await slow
+            assert len(door.grants) == 2
+
+    asyncio.run(story())
+
+
+def test_who_stops_waiting_stops_nobody_else() -> None:
+    """The call that began the token request is cancelled; the others get their token."""
+
+    async def story() -> None:
+        let = asyncio.Event()
+
+        async def grant(_: Asked) -> web.Response:
+            await let.wait()
+            return token()
+
+        async with Door(only("t1"), grant).open() as door, visit(door, Clock()) as client:
+            url = f"{door.url}/videos/1.json"
+            first = asyncio.create_task(client.tokens.authorize(url))
+            others = [asyncio.create_task(client.tokens.authorize(url)) for _ in range(5)]
+            while not door.grants:
+                await asyncio.sleep(0)
+            first.cancel()
+            let.set()
+            assert await asyncio.gather(*others) == [{"Authorization": "Bearer t1"}] * 5
+            assert len(door.grants) == 1
+
+    asyncio.run(story())
+
+
+def test_closing_ends_a_renewal_under_way() -> None:
+    """A client that is closed leaves no task behind."""
+
+    async def story() -> None:
+        async def grant(_: Asked) -> web.Response:
+            await asyncio.Event().wait()
+            return token()
+
+        async with Door(only("t1"), grant).open() as door:
+            async with visit(door, Clock()) as client:
+                call = asyncio.create_task(client.status(KEY))
+                while not door.grants:
+                    await asyncio.sleep(0)
+                call.cancel()
+                await asyncio.wait([call])
+            names = {task.get_coro().__name__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+            assert "_renew" not in names
+
+    asyncio.run(story())
+
+
+def test_the_bearer_goes_to_the_apis_origin_alone() -> None:
+    """No other host, scheme or port gets a header, and the secret stays out of API calls."""
+
+    async def story() -> None:
+        async with Door(only("t1")).open() as door, visit(door, Clock()) as client:
+            port = door.url.rpartition(":")[2]
+            for url in (
+                f"https://127.0.0.1:{port}/x", f"http://127.0.0.1.example:{port}/x", "http://127.0.0.1/x",
+                f"http://127.0.0.1:{port}@evil.example/x", "//127.0.0.1/x", "http://[", "",
+            ):  # fmt: skip
+                with pytest.raises(ValueError, match="origin"):
+                    await client.tokens.authorize(url)
+            await client.status(KEY)
+            for asked in door.calls():
+                assert SECRET not in str(asked)
+            for asked in door.grants:
+                assert "t1" not in str(asked.head)
+
+    asyncio.run(story())
+
+
+def test_a_ready_token_that_is_refused_is_the_persons_turn() -> None:
+    """Nobody can renew a token that came from outside: 401 is an AuthError at once."""
+
+    async def story() -> None:
+        async with Door(only("ready")).open() as door:
+            account = Account(door.url, f"{door.url}/token", access_token=Secret("ready"))
+            async with visit(door, Clock(), account) as client:
+                await client.status(KEY)
+            account = Account(door.url, f"{door.url}/token", access_token=Secret("other"))
+            async with visit(door, Clock(), account) as client:
+                with pytest.raises(AuthError, match="access token") as caught:
+                    await client.status(KEY)
+                assert "other" not in str(caught.value)
+            assert not door.grants
+
+    asyncio.run(story())
+
+
+def test_without_credentials_nothing_is_sent() -> None:
+    """No credentials are an AuthError before any call."""
+
+    async def story() -> None:
+        async with Door(only("t1")).open() as door:
+            account = Account(door.url, f"{door.url}/token")
+            async with visit(door, Clock(), account) as client:
+                with pytest.raises(AuthError, match="no credentials"):
+                    await client.status(KEY)
+            assert not door.asked
+
+    asyncio.run(story())
