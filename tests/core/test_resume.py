@@ -1,0 +1,224 @@
+"""Resuming decided: no answer of a host may ever lead to a file made of two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archiver.core import resume
+from archiver.core.answer import Ask, Head
+from archiver.core.model import NOTHING, Saved
+from archiver.core.resume import (
+    OVERLAP_BYTES,
+    WITNESS_BYTES,
+    Again,
+    Append,
+    Done,
+    Refuse,
+    Restart,
+    Take,
+    Witness,
+    decide,
+    first_ask,
+)
+
+HERE, THERE = "here", "there"
+DATE = "Mon, 23 Nov 2026 02:00:00 GMT"
+TOTAL = 4 * WITNESS_BYTES
+CUT = 2 * WITNESS_BYTES
+SAVED = Saved(CUT, TOTAL, '"one"', DATE, HERE)
+REST = Ask(CUT - OVERLAP_BYTES, if_range='"one"')
+
+
+def rest(ask: Ask = REST, total: int | str = TOTAL, **more: str) -> Head:
+    """The 206 that a well-behaved host gives to *ask*."""
+    fields = {"etag": '"one"', "last_modified": DATE} | more
+    return Head(206, content_range=f"bytes {ask.start}-{TOTAL - 1}/{total}", **fields)  # type: ignore[arg-type]
+
+
+def test_the_first_question_goes_on_with_an_overlap() -> None:
+    """From 64 KiB before the end, with the strongest condition there is."""
+    assert first_ask(NOTHING, HERE) == Ask()
+    assert first_ask(SAVED, HERE) == REST
+    assert first_ask(replace(SAVED, etag='W/"one"'), HERE) == replace(REST, if_range=DATE)
+    assert first_ask(replace(SAVED, etag=None, last_modified=None), HERE) == Ask(REST.start)
+    assert first_ask(replace(SAVED, bytes=OVERLAP_BYTES), HERE) == Ask()
+
+
+def test_another_address_needs_a_strong_etag_or_a_comparison() -> None:
+    """Decision 8; where a comparison would cost as much as the file, it is taken whole."""
+    weak = replace(SAVED, etag=None)
+    assert first_ask(SAVED, THERE) == REST
+    assert first_ask(weak, THERE) == Witness()
+    assert first_ask(replace(weak, total=None), THERE) == Ask()
+    assert first_ask(replace(weak, last_modified=None), THERE) == Ask()
+    assert first_ask(replace(weak, bytes=WITNESS_BYTES), THERE) == Ask()
+    assert resume.witnessed_ask(weak) == Ask(CUT - WITNESS_BYTES, if_range=DATE)
+
+
+def test_a_fitting_rest_is_appended() -> None:
+    """Same address: the record keeps its marks and takes the new ones."""
+    assert decide(SAVED, HERE, REST, rest()) == Append(REST.start, SAVED)
+    bare = rest(etag="", last_modified="", total="*")
+    assert decide(SAVED, HERE, REST, bare) == Append(REST.start, SAVED)
+    unknown = replace(SAVED, total=None, etag=None)
+    assert decide(unknown, HERE, REST, rest()) == Append(REST.start, SAVED)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        rest(total=TOTAL + 1),
+        rest(Ask(0)),
+        rest(content_length="5"),
+        Head(206),
+        Head(206, content_range=f"bytes {REST.start}-{REST.start + 4}/{TOTAL}"),
+        Head(206, content_range=f"bytes {REST.start}-{CUT - 2}/{CUT - 1}"),
+        rest(etag='"two"', last_modified="another day"),
+        rest(etag='"two"', total="*"),
+        Head(416),
+        Head(416, content_range="bytes */7"),
+        Head(412),
+    ],
+)
+def test_what_does_not_fit_starts_again(head: Head) -> None:
+    """D09, D11, D12: another start, total, length or date; a 416 of another size; a 412."""
+    assert decide(SAVED, HERE, REST, head) == Restart()
+
+
+def test_a_rest_shorter_than_what_is_saved_starts_again() -> None:
+    """A total below what is there belongs to another file, whatever was known before."""
+    head = Head(206, content_range=f"bytes {REST.start}-{CUT - 2}/{CUT - 1}")
+    assert decide(replace(SAVED, total=None), HERE, REST, head) == Restart()
+    begun = Ask(REST.start, CUT)
+    assert decide(replace(SAVED, total=None), HERE, begun, head) == Restart()
+    beyond = Head(206, content_range=f"bytes {REST.start}-{CUT - 1}/{CUT}")
+    assert decide(replace(SAVED, bytes=CUT + 1, total=None), HERE, begun, beyond) == Restart()
+
+
+def test_another_etag_of_the_same_length_goes_on_at_the_same_address() -> None:
+    """D13: the overlap decides."""
+    assert isinstance(decide(SAVED, HERE, REST, rest(etag='"two"')), Append)
+
+
+def test_another_address_is_joined_by_a_strong_etag_alone() -> None:
+    """Decision 8: and it is recorded."""
+    decision = decide(SAVED, THERE, REST, rest())
+    assert decision == Append(REST.start, replace(SAVED, source=THERE, joined=True))
+    weak = replace(SAVED, etag='W/"one"')
+    assert decide(weak, THERE, REST, rest(etag='W/"one"')) == Witness()
+
+
+def test_another_address_is_joined_after_a_comparison() -> None:
+    """Decision 8: only where length and date are known and equal."""
+    other = rest(etag='"two"')
+    assert decide(SAVED, THERE, REST, other) == Witness()
+    joined = decide(SAVED, THERE, REST, other, witnessed=True)
+    assert isinstance(joined, Append)
+    assert joined.saved.joined
+    for head in (rest(etag="", last_modified=""), rest(etag="", total="*")):
+        for witnessed in (False, True):
+            assert decide(SAVED, THERE, REST, head, witnessed=witnessed) == Restart()
+    small = replace(SAVED, bytes=WITNESS_BYTES)
+    ask = Ask(WITNESS_BYTES - OVERLAP_BYTES)
+    assert decide(small, THERE, ask, rest(ask, etag="")) == Restart()
+
+
+def test_a_joined_file_stays_joined() -> None:
+    """The record of it does not get lost on the way."""
+    decision = decide(replace(SAVED, joined=True), HERE, REST, rest())
+    assert isinstance(decision, Append)
+    assert decision.saved.joined
+
+
+def test_a_comparison_needs_the_same_length_date_and_stretch() -> None:
+    """Decision 8: what is compared must come from the candidate."""
+    ask = Ask(0, 100)
+    good = Head(206, "100", f"bytes 0-99/{TOTAL}", "", DATE)
+    assert resume.witnesses(SAVED, ask, good)
+    for bad in (
+        replace(good, status=200),
+        replace(good, content_range="bytes 0-99/*"),
+        replace(good, content_range=f"bytes 0-98/{TOTAL}", content_length=""),
+        replace(good, content_range=f"bytes 0-99/{TOTAL + 1}"),
+        replace(good, last_modified="another day"),
+        replace(good, content_encoding="gzip"),
+    ):
+        assert not resume.witnesses(SAVED, ask, bad)
+
+
+def test_a_whole_file_replaces_what_is_saved() -> None:
+    """D08: it begins at 0, with its own marks."""
+    head = Head(200, "9", etag='"two"')
+    assert decide(SAVED, HERE, REST, head) == Take(Saved(0, 9, '"two"', None, HERE))
+    assert decide(NOTHING, HERE, Ask(), Head(200)) == Take(Saved(source=HERE))
+
+
+def test_if_range_is_dropped_once_where_it_is_ignored() -> None:
+    """D14: the same ETag and length in a 200 is no change."""
+    same = Head(200, str(TOTAL), etag='"one"')
+    assert decide(SAVED, HERE, REST, same) == Again(replace(REST, if_range=None))
+    assert isinstance(decide(SAVED, HERE, replace(REST, if_range=None), same), Take)
+    assert isinstance(decide(SAVED, HERE, REST, replace(same, content_length="7")), Take)
+    by_date = replace(REST, if_range=DATE)
+    dated = Head(200, str(TOTAL), last_modified=DATE)
+    assert decide(SAVED, HERE, by_date, dated) == Again(replace(REST, if_range=None))
+
+
+def test_a_416_of_the_saved_size_is_the_end() -> None:
+    """D10: at the same address alone."""
+    end = Head(416, content_range=f"bytes */{CUT}")
+    assert decide(SAVED, HERE, REST, end) == Done(replace(SAVED, total=CUT))
+    assert decide(SAVED, THERE, REST, end) == Restart()
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        *((Head(status), "weather") for status in (407, 408, 425, 429, 500, 503, 599)),
+        *((Head(status), "refused") for status in (400, 401, 403, 404, 410, 451)),
+        *((Head(status), "broken") for status in (204, 304, 416, 206)),
+        (Head(412), "refused"),
+        (Head(200, "0"), "corrupt"),
+        (Head(200, content_type="text/html; charset=utf-8"), "refused"),
+        (Head(200, content_type="Application/Problem+JSON"), "refused"),
+        (Head(200, content_type="application/xml"), "refused"),
+    ],
+)
+def test_what_is_no_file_is_refused(head: Head, kind: str) -> None:
+    """D16 to D18, D27, D31: whose fault it is decides what happens next."""
+    decision = decide(NOTHING, HERE, Ask(), head)
+    assert isinstance(decision, Refuse)
+    assert decision.kind == kind
+
+
+@pytest.mark.parametrize("media", ["video/mp4", "application/octet-stream", "", "text/plain"])
+def test_hosts_that_name_a_video_oddly_are_not_refused(media: str) -> None:
+    """A wrong type is no reason: the first bytes decide."""
+    assert isinstance(decide(NOTHING, HERE, Ask(), Head(200, content_type=media)), Take)
+
+
+def test_encoded_answers_are_asked_for_once_more() -> None:
+    """D19: identity was asked."""
+    gzip = Head(200, content_encoding="gzip")
+    first = decide(NOTHING, HERE, Ask(), gzip)
+    assert first == Again(Ask(again=True))
+    second = decide(NOTHING, HERE, Ask(again=True), gzip)
+    assert isinstance(second, Refuse)
+    assert second.kind == "broken"
+    assert isinstance(decide(NOTHING, HERE, Ask(), Head(200, content_encoding="Identity")), Take)
+
+
+def test_a_box_is_read_or_refused() -> None:
+    """Small and large sizes; one that runs to the end, or is nonsense, is none."""
+    assert resume.box(b"\0\0\0\x10moov", 5) == resume.Box(b"moov", 21)
+    large = b"\0\0\0\x01mdat" + (2**33).to_bytes(8, "big")
+    assert resume.box(large, 0) == resume.Box(b"mdat", 2**33)
+    for bad in (b"\0\0\0\0moov", b"\0\0\0\x07moov", b"\0\0\0\x10moo", large[:12], b""):
+        assert resume.box(bad, 0) is None
+
+
+def test_patience_grows_with_the_life_of_an_address() -> None:
+    """Decision 5: all times scale with the window."""
+    assert [resume.stall_s(s) for s in (0, 8, 400, 86_400, float("inf"))] == [2, 2, 20, 60, 60]
