@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archiver.adapters.ledger import SqliteLedger
 from archiver.core.lifecycle import Delayed, GaveUp
-from archiver.core.model import NEVER, Instant, JobKey, JobState, VideoId
+from archiver.core.model import NEVER, Channel, ChannelId, Instant, JobKey, JobState, VideoId
 from archiver.core.summary import Failure
 from archiver.ports import Shelf
 from tests.ports.test_ledger import (
@@ -106,6 +106,18 @@ def test_files_that_stand_already_are_adopted_once(tmp_path: Path) -> None:
         assert (await ledger.all_counts("mp4"))[JobState.ARCHIVED] == 1
         assert await ledger.holdings_of(VideoId(5)) == [holding(done)]
         assert (await ledger.reconcile([video(5)], NOW, "mp4"))["same"] == 1
+
+    use(tmp_path, what)
+
+
+def test_half_a_character_in_a_title_stops_nothing(tmp_path: Path) -> None:
+    """JSON can bring texts that UTF-8 cannot hold; the video is archived all the same."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        odd = replace(video(1), title="a\ud83d", channel_title="\udc00", raw='"\ud83d"')
+        await ledger.add_channels([Channel(ChannelId(8), "\ud83d", "\ud83d")])
+        assert (await ledger.reconcile([odd], NOW, "mp4"))["new"] == 1
+        assert (await ledger.shelf(VideoId(1))).video.title == "a?"
 
     use(tmp_path, what)
 

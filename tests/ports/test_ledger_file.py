@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sqlite3
 import stat
@@ -139,6 +140,9 @@ def test_closing_finishes_what_was_asked(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         await ledger.close()
         await note
+        await ledger.close()
+        with pytest.raises(ValueError, match="closed"):
+            await ledger.meta_set("too late", "1")
 
     async def main() -> str | None:
         await what(await SqliteLedger.open(tmp_path / NAME))
@@ -182,6 +186,28 @@ def test_a_full_disk_is_told_and_what_was_recorded_stays(tmp_path: Path) -> None
         assert await ledger.meta_get("before") == await ledger.meta_get("after") == "1"
 
     use(tmp_path, what)
+
+
+def test_after_a_failed_write_nothing_more_is_written(tmp_path: Path) -> None:
+    """What a failed disk holds is unknown: only opening again may say."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        await ledger.meta_set("before", "1")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat(tmp_path / NAME).st_size, limits[1]))
+        try:
+            with pytest.raises(DestinationError):
+                await ledger.meta_set("big", "x" * 10**6)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with pytest.raises(DestinationError, match="disk failed"):
+            await ledger.meta_set("after", "1")
+
+    async def notes(ledger: SqliteLedger) -> list[str | None]:
+        return [await ledger.meta_get(key) for key in ("before", "big", "after")]
+
+    use(tmp_path, what)
+    assert use(tmp_path, notes) == ["1", None, None]
 
 
 def test_the_file_is_private_and_set_up_for_its_file_system(tmp_path: Path, place: bool) -> None:

@@ -58,7 +58,10 @@ def add_channels(db: Db, channels: Iterable[Channel], namer: Namer) -> None:
     """Take in what the vendor says of channels; a folder that was chosen stays."""
     db.executemany(
         _KEEP_CHANNEL + "UPDATE SET title = excluded.title, raw = excluded.raw",
-        [(c.id, c.title, namer.channel_folder(c.id, c.title), c.raw) for c in channels],
+        [
+            (c.id, rows.plain(c.title), namer.channel_folder(c.id, c.title), rows.plain(c.raw))
+            for c in channels
+        ],
     )
 
 
@@ -103,7 +106,7 @@ def _channel_folder(db: Db, seen: Video, namer: Namer) -> str:
     wanted = namer.channel_folder(seen.channel_id, seen.channel_title)
     if seen.channel_id is None:
         return wanted
-    title = seen.channel_title or ""
+    title = rows.plain(seen.channel_title or "")
     db.execute(_KEEP_CHANNEL + "NOTHING", (seen.channel_id, title, wanted, "{}"))
     found = db.execute("SELECT folder FROM channel WHERE id = ?", (seen.channel_id,))
     return str(found.fetchone()[0])

@@ -148,11 +148,17 @@ def update_video(db: sqlite3.Connection, video: Video, at: Instant) -> None:
     db.execute(_UPDATE_VIDEO, (*_described(video)[1:], at, video.id))
 
 
+def plain(text: str) -> str:
+    """*text* as UTF-8 can hold it: JSON may bring half of a surrogate pair, SQLite refuses it."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _described(video: Video) -> Row:
+    channel_title = None if video.channel_title is None else plain(video.channel_title)
     return (
-        video.id, video.title, video.channel_id, video.channel_title, video.created_at,
+        video.id, plain(video.title), video.channel_id, channel_title, video.created_at,
         video.added_at, video.size_bytes, video.length_s, video.protect, int(video.recording),
-        video.raw,
+        plain(video.raw),
     )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ class Writer:
         self._working = False
         self._broken: BaseException | None = None
         self._idle: asyncio.Future[None] | None = None
+        self._closed = False
 
     async def write(self, work: Work[T]) -> T:
         """Run *work* within a transaction; return when its commit is durable.
@@ -118,6 +119,8 @@ class Writer:
         Raises:
             DestinationError: the disk is full or fails, or the ledger is damaged.
         """
+        if self._closed:
+            raise ValueError("the ledger is closed")
         loop = asyncio.get_running_loop()
         queued = _Queued(work, loop.create_future())
         self._queue.append(queued)
@@ -137,7 +140,10 @@ class Writer:
             raise told(error) from error
 
     async def close(self) -> None:
-        """Finish what was asked, then let go of the file."""
+        """Finish what was asked, then let go of the file; again, do nothing."""
+        if self._closed:
+            return
+        self._closed = True
         loop = asyncio.get_running_loop()
         if self._working:
             self._idle = self._idle or loop.create_future()
@@ -150,11 +156,10 @@ class Writer:
         done = loop.run_in_executor(self._thread, self._commit, batch)
         done.add_done_callback(functools.partial(self._committed, loop, batch))
 
-    def _commit(self, batch: list[_Queued]) -> None:
+    def _commit(self, batch: list[_Queued]) -> Exception | None:
+        """Do the whole batch in one transaction; what is returned came to all of it."""
         if self._broken is not None:
-            raise DestinationError(
-                "The ledger's disk failed; nothing more is written.", "Check the disk."
-            ) from self._broken
+            return _disk_failed(self._broken)
         try:
             with Transaction(self._db):
                 for queued in batch:
@@ -162,12 +167,16 @@ class Writer:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
                 self._broken = error
-            raise
+            return error
+        return None
 
     def _committed(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Queued], done: asyncio.Future[None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Queued],
+        done: asyncio.Future[Exception | None],
     ) -> None:
-        failed = done.exception()
+        failed = done.exception() or done.result()
         for queued in batch:
             queued.answer(failed)
         if self._queue:
@@ -176,6 +185,14 @@ class Writer:
         self._working = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+
+def _disk_failed(cause: BaseException) -> DestinationError:
+    error = DestinationError(
+        "The ledger's disk failed; nothing more is written.", "Check the disk, then run again."
+    )
+    error.__cause__ = cause
+    return error
 
 
 def told(error: BaseException) -> BaseException:
