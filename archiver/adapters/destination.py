@@ -7,7 +7,6 @@ something else is mounted there, or it was damaged, and a person has to look.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import uuid
@@ -175,7 +174,7 @@ def _write_id(root: int, system: Os) -> str:
             system.unlink(ID_FILE, folder)
         fd = open_new(ID_FILE, folder)
         try:
-            system.pwrite(fd, memoryview(f"{archive_id}\n".encode()), 0)
+            system.write_all(fd, memoryview(f"{archive_id}\n".encode()), 0)
             system.fsync(fd)
         finally:
             os.close(fd)
@@ -192,8 +191,7 @@ def _probe(folder: int, system: Os) -> None:
         system.unlink(name, folder)
     fd = open_new(name, folder)
     try:
-        if system.pwrite(fd, memoryview(b"."), 0) == 0:
-            raise OSError(errno.ENOSPC, "nothing was written")
+        system.write_all(fd, memoryview(b"."), 0)
     finally:
         os.close(fd)
         system.unlink(name, folder)

@@ -65,6 +65,14 @@ class Os:
         """Write some of *data*; may be less than all of it."""
         return os.pwrite(fd, data, offset)
 
+    def write_all(self, fd: int, data: memoryview, offset: int) -> None:
+        """Write all of *data*: a nearly full disk takes less than it was given."""
+        while data:
+            count = self.pwrite(fd, data, offset)
+            if count == 0:
+                raise OSError(errno.ENOSPC, "nothing more was written")
+            data, offset = data[count:], offset + count
+
     def fdatasync(self, fd: int) -> None:
         """Make a file's bytes durable, and as much of its inode as reading them needs."""
         if sys.platform == "darwin":

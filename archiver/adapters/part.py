@@ -9,7 +9,6 @@ goes on, can neither overlap with the next call nor outlive the descriptor.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import threading
@@ -130,13 +129,7 @@ class LocalPart:
         return await self._threads.run(guarded)
 
     def _write_out(self) -> None:
-        done = 0
-        while done < self._fill:  # a nearly full disk writes less than it was given
-            view = self._buffer[done : self._fill]
-            count = self._os.pwrite(self._fd, view, self._written + done)
-            if count == 0:
-                raise OSError(errno.ENOSPC, "nothing more was written")
-            done += count
+        self._os.write_all(self._fd, self._buffer[: self._fill], self._written)
         self._hash.update(self._buffer[: self._fill])
         self._written += self._fill
         self._fill = 0

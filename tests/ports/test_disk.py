@@ -1,0 +1,226 @@
+"""Parts: what was synced is there after a crash, and a disk that fails is believed at once."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from archiver.adapters import part as part_module
+from archiver.adapters.disk import Os
+from archiver.core.model import NOTHING, JobKey, Saved, VideoId
+from archiver.errors import DestinationError
+from tests.ports.disk_world import MP4, FailingOs, fill, opened
+
+KEY = JobKey(VideoId(5))
+DATA = os.urandom(100_000)
+
+
+def part_path(tmp_path: Path) -> Path:
+    """Where the part of KEY lies."""
+    return tmp_path / "archive/.archiver/parts/5.mp4.v1.part"
+
+
+def test_bytes_arrive_whole_and_hashed(tmp_path: Path) -> None:
+    """What went into the buffer is on the disk, and the hash is that of the file."""
+
+    async def run() -> None:
+        with opened(tmp_path, buffer_bytes=1000) as vault:
+            part, saved = await vault.part(KEY, NOTHING)
+            assert (saved, part.offset, len(part.room())) == (NOTHING, 0, 1000)
+            await fill(part, DATA)
+            assert part.offset == len(DATA)
+            assert await part.sync() == len(DATA)
+            assert await part.read(500, 2000) == DATA[500:2500]
+            assert await part.read(len(DATA) - 5, 100) == DATA[-5:]
+            assert await part.sha256() == hashlib.sha256(DATA).hexdigest()
+            await part.close()
+            await part.close()  # closing twice is harmless
+
+    asyncio.run(run())
+    assert part_path(tmp_path).read_bytes() == DATA
+    assert stat.S_IMODE(part_path(tmp_path).stat().st_mode) == 0o600
+
+
+def test_a_full_buffer_asks_for_a_flush(tmp_path: Path) -> None:
+    """``room`` is empty exactly when a flush is due, and takes no more than it gave."""
+
+    async def run() -> None:
+        with opened(tmp_path, buffer_bytes=10) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            assert part.filled(4) is False
+            assert part.filled(6) is True
+            assert len(part.room()) == 0
+            with pytest.raises(ValueError, match="do not fit"):
+                part.filled(1)
+            await part.flush()
+            assert len(part.room()) == 10
+            await part.close()
+            with pytest.raises(ValueError, match="closed"):
+                await part.flush()
+
+    asyncio.run(run())
+
+
+def test_resume_cuts_back_to_what_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes after the last sync do not count; the hash is rebuilt from those before it."""
+    monkeypatch.setattr(part_module, "REHASH_BYTES", 7_000)
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, DATA)
+            await part.sync()
+            await part.close()
+            kept = Saved(bytes=60_000, etag='"x"')
+            part, saved = await vault.part(KEY, kept)
+            assert (saved, part.offset) == (kept, 60_000)
+            assert part_path(tmp_path).stat().st_size == 60_000
+            await fill(part, DATA[60_000:])
+            assert await part.sha256() == hashlib.sha256(DATA).hexdigest()
+            await part.restart()
+            assert part.offset == 0
+            await fill(part, b"new")
+            assert await part.sync() == 3
+            assert await part.sha256() == hashlib.sha256(b"new").hexdigest()
+            await part.close()
+
+    asyncio.run(run())
+    assert part_path(tmp_path).read_bytes() == b"new"
+
+
+def make_short(path: Path) -> None:
+    """Bytes got lost."""
+    path.write_bytes(b"12345")
+
+
+def make_symlink(path: Path) -> None:
+    """Somebody wants us to write elsewhere."""
+    victim = path.parent.parent.parent.parent / "victim"
+    victim.write_bytes(bytes(100))
+    path.symlink_to(victim)
+
+
+def make_hard_link(path: Path) -> None:
+    """The same, by another door."""
+    victim = path.parent.parent.parent.parent / "victim"
+    victim.write_bytes(bytes(100))
+    path.hardlink_to(victim)
+
+
+@pytest.mark.parametrize("make", [make_short, make_symlink, make_hard_link, None])
+def test_a_part_that_is_not_ours_is_begun_anew(tmp_path: Path, make: object) -> None:
+    """Missing, short, linked elsewhere: nothing is saved then, and nothing outside is touched."""
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            if callable(make):
+                make(part_path(tmp_path))
+            part, saved = await vault.part(KEY, Saved(bytes=50))
+            assert (saved, part.offset) == (NOTHING, 0)
+            await fill(part, b"ours")
+            await part.sync()
+            await part.close()
+
+    asyncio.run(run())
+    assert part_path(tmp_path).read_bytes() == b"ours"
+    victim = tmp_path / "victim"
+    assert not victim.exists() or victim.read_bytes() == bytes(100)
+
+
+def test_short_writes_are_continued(tmp_path: Path) -> None:
+    """A disk that takes a few bytes at a time still gets all of them."""
+
+    class Reluctant(Os):
+        def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+            return super().pwrite(fd, data[:7], offset)
+
+    async def run() -> None:
+        with opened(tmp_path, Reluctant()) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, MP4)
+            await part.sync()
+            await part.close()
+
+    asyncio.run(run())
+    assert part_path(tmp_path).read_bytes() == MP4
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "disk reports an error"),
+        (errno.ESTALE, "share went away"),
+        (errno.EFBIG, "too large"),
+    ],
+)
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_the_first_error_poisons_a_part(tmp_path: Path, call: str, code: int, said: str) -> None:
+    """After an error nothing is written and nothing synced again; each call tells the cause."""
+    with opened(tmp_path):
+        pass
+    system = FailingOs(call, code, at=2 if call == "pwrite" else 1)
+
+    async def run() -> None:
+        with opened(tmp_path, system) as vault:  # its probe is the first write
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, b"some")
+            with pytest.raises(DestinationError, match=said):
+                await part.sync()
+            before = list(system.calls)
+            for again in (part.sync, part.flush, part.sha256, part.restart):
+                with pytest.raises(DestinationError, match=said):
+                    await again()
+            assert system.calls == before
+            await part.close()
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_flush_loses_nothing(tmp_path: Path) -> None:
+    """A stop may hit while a thread writes: the sync that follows waits for it and counts all."""
+
+    async def run() -> None:
+        with opened(tmp_path, buffer_bytes=1000) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            for start in range(0, 50_000, 1000):
+                part.room()[:] = DATA[start : start + 1000]
+                assert part.filled(1000)
+                flush = asyncio.ensure_future(part.flush())
+                await asyncio.sleep(0)  # the thread has begun, or is about to
+                flush.cancel()
+                await asyncio.gather(flush, return_exceptions=True)
+                assert await part.sync() == start + 1000
+            assert await part.sha256() == hashlib.sha256(DATA[:50_000]).hexdigest()
+            await part.close()
+
+    asyncio.run(run())
+    assert part_path(tmp_path).read_bytes() == DATA[:50_000]
+
+
+def test_a_new_parts_name_is_synced_too(tmp_path: Path) -> None:
+    """What the ledger calls durable has a name that survives a power cut."""
+    system = FailingOs()
+
+    async def run() -> None:
+        with opened(tmp_path, system) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, b"some")
+            system.calls.clear()
+            await part.sync()
+            assert system.calls[:3] == ["pwrite", "fdatasync", "sync_folder"]
+            await part.sync()
+            assert system.calls.count("sync_folder") == 1
+            await part.close()
+
+    asyncio.run(run())
