@@ -118,6 +118,9 @@ def test_half_a_character_in_a_title_stops_nothing(tmp_path: Path) -> None:
         await ledger.add_channels([Channel(ChannelId(8), "\ud83d", "\ud83d")])
         assert (await ledger.reconcile([odd], NOW, "mp4"))["new"] == 1
         assert (await ledger.shelf(VideoId(1))).video.title == "a?"
+        (job,) = await take_in(ledger, 1)
+        await ledger.record(job, GaveUp("\udc00"), NOW)
+        assert (await ledger.failures(1))[0].reason == "?"
 
     use(tmp_path, what)
 

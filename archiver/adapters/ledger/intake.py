@@ -80,6 +80,7 @@ def reconcile(
 
 
 def known(db: Db, video_id: VideoId, variant: str) -> Known | None:
+    """What the ledger knows of a video and its newest job in *variant*."""
     found = db.execute(
         f"SELECT {rows.JOB_COLUMNS}, {rows.VIDEO_COLUMNS}, job.changed_at "
         "FROM job JOIN video ON video.id = job.video_id "

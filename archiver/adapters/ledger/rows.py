@@ -85,7 +85,7 @@ def _values(job: Job) -> Row:
         link.url if link else None, _stored(link.expires_at) if link else None,
         saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source, int(saved.joined),
         job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
-        job.failing_since, job.ran_out, _stored(job.delete_at), job.reason,
+        job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason),
     )  # fmt: skip
 
 
@@ -189,20 +189,18 @@ def insert_event(db: sqlite3.Connection, key: JobKey, name: str, payload: str, a
 
 def payload_of(event: Event) -> str:
     """The event as JSON, fit for anybody to read: of an address, only its host and its end."""
-    return json.dumps(
-        {field.name: _plain(getattr(event, field.name)) for field in fields(event)},
-        ensure_ascii=False,
-    )
+    told = {field.name: _told(getattr(event, field.name)) for field in fields(event)}
+    return plain(json.dumps(told, ensure_ascii=False))
 
 
-def _plain(value: Any) -> Any:
+def _told(value: Any) -> Any:
     match value:
         case Link():
-            return {"host": urlsplit(value.url).hostname, "expires_at": _plain(value.expires_at)}
+            return {"host": urlsplit(value.url).hostname, "expires_at": _told(value.expires_at)}
         case Saved() | Holding():
-            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+            return {field.name: _told(getattr(value, field.name)) for field in fields(value)}
         case tuple():
-            return [_plain(each) for each in value]
+            return [_told(each) for each in value]
         case float() if value == NEVER:
             return None
         case _:
