@@ -220,14 +220,19 @@ def _unknown(root: str, known: dict[int, int]) -> Iterator[Finding]:
 
 def _tag_findings(root: str, known: dict[int, int], *, settled: bool) -> list[Finding]:
     """What is wrong with the bag's own files."""
-    damaged = list(_damaged_tags(root))
+    due = settled and bool(known)
+    damaged = list(_damaged_tags(root, due))
     if damaged:  # a run may have been between two of them: look again, once
-        damaged = list(_damaged_tags(root))
+        damaged = list(_damaged_tags(root, due))
     unlisted = set(known) if settled else set()
     return damaged + list(_manifest_findings(root, known, unlisted))
 
 
-def _damaged_tags(root: str) -> Iterator[Finding]:
+def _damaged_tags(root: str, due: bool) -> Iterator[Finding]:
+    # It is written last, after bag-info: a bag that has the one must have the other.
+    here = {n for n in bag.TAG_FILES if os.path.lexists(os.path.join(root, n))}
+    if bag.TAG_MANIFEST not in here and (due or bag.BAG_INFO in here):
+        yield Finding("", bag.TAG_MANIFEST, "the file is not there")
     for line in _lines(root, bag.TAG_MANIFEST):
         sha256, name = bag.parse_line(line) or ("", bag.TAG_MANIFEST)
         try:
