@@ -1,0 +1,370 @@
+"""What the listings promise: everything once, to the end, and no call more than that needs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from archiver.adapters.vendor.client import VendorClient
+from archiver.core.model import ChannelId, VideoId
+from archiver.errors import ListingError, NotFoundError, WeatherError
+from archiver.ports import Page
+from tests.wire.door import START, Answer, Asked, Clock, Door, reply, visit
+
+
+class Shop:
+    """A vendor with listings that a test can move, cut and bend."""
+
+    def __init__(self, videos: int, **channels: list[int]) -> None:
+        self.own = list(range(videos, 0, -1))  # newest first
+        self.channels = channels
+        self.counters = False
+        self.before: Callable[[Asked], web.Response | None] = lambda _: None
+        self.next: Callable[[str, int], object] = lambda path, page: f"{path}?page={page}"
+
+    def answer(self, asked: Asked) -> web.Response:
+        bent = self.before(asked)
+        if bent is not None:
+            return bent
+        if asked.path == "/users/self/channels.json":
+            named = {name.strip("c"): name for name in self.channels}
+            found = {
+                number: {"id": number, "title": name, "authority": {"reason": "shared"}}
+                for number, name in named.items()
+            }
+            return reply({"channels": found, "paging": {}})
+        if asked.path == "/users/self/videos.json":
+            return self.page(asked, self.own, 50)
+        number = asked.path.split("/")[2].removesuffix(".json")
+        known = self.channels.get(f"c{number}")
+        if known is None:
+            return reply({"error": "not_found"}, 404)
+        if asked.path.endswith("/videos.json"):
+            return self.page(asked, known, 50)
+        return reply({"channel": {"id": number, "title": f"c{number}"}})
+
+    def page(self, asked: Asked, ids: list[int], most: int) -> web.Response:
+        page, size = int(asked.query["page"]), min(int(asked.query["pagesize"]), most)
+        shown = [{"id": str(one)} for one in ids[(page - 1) * size : page * size]]
+        paging: dict[str, object] = {"item_count": len(ids)} if self.counters else {}
+        if page * size < len(ids):
+            paging["next"] = self.next(asked.path, page + 1)
+        return reply({"videos": shown, "paging": paging})
+
+
+def listing(
+    answer: Answer,
+    read: Callable[[VendorClient], AsyncIterator[Page]] = lambda client: client.account_videos(),
+    **options: Any,
+) -> tuple[list[int], bool, list[Asked]]:
+    """The ids as told, whether they are to be believed, and the calls made."""
+
+    async def story() -> tuple[list[int], bool, list[Asked]]:
+        async with Door(answer).open() as door, visit(door, Clock(), **options) as client:
+            pages = [page async for page in read(client)]
+            assert not any(page.complete for page in pages[:-1])
+            ids = [video.id for page in pages for video in page.videos]
+            assert client.calls.list == len(door.calls())
+            return list(map(int, ids)), pages[-1].complete, door.calls()
+
+    return asyncio.run(story())
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 100, 237])
+@pytest.mark.parametrize("counters", [False, True])
+def test_a_quiet_account_costs_a_call_a_page(count: int, counters: bool) -> None:
+    """ceil(n / 50) calls for the videos and one for the channels, not one more."""
+    shop = Shop(count)
+    shop.counters = counters
+    ids, complete, calls = listing(shop.answer)
+    assert ids == list(range(count, 0, -1))
+    assert complete
+    assert len(calls) == max(1, -(-count // 50)) + 1
+    assert all(one.query.get("sort") == "recent" for one in calls[:-1])
+
+
+def test_shared_channels_are_part_of_the_account() -> None:
+    """Own videos first, then those of shared channels; what is in both comes once."""
+    ids, complete, calls = listing(Shop(60, c900=[7, 500, 501]).answer)
+    assert ids == [*range(60, 0, -1), 500, 501]
+    assert complete
+    assert len(calls) == 4
+    assert calls[-1].query["filter[protect]"] == "public,private"
+
+
+def test_a_shared_channel_that_is_refused_does_not_stop_the_rest() -> None:
+    """It is left out, and the listing is not called complete."""
+    shop = Shop(3, c900=[500], c901=[501])
+    shop.before = lambda asked: reply({}, 403) if "/900/" in asked.path else None
+    ids, complete, _ = listing(shop.answer)
+    assert ids == [3, 2, 1, 501]
+    assert not complete
+
+
+def test_a_video_added_under_way_is_noticed_by_the_overlap() -> None:
+    """A video seen on two pages means movement: the listing is read again, nothing comes twice."""
+    shop = Shop(120)
+
+    def move(asked: Asked) -> None:
+        if asked.query.get("page") == "2" and 1000 not in shop.own:
+            shop.own.insert(0, 1000)
+
+    shop.before = move
+    ids, complete, calls = listing(shop.answer)
+    assert sorted(ids) == [*range(1, 121), 1000]
+    assert complete
+    assert len(calls) == 3 + 3 + 1
+
+
+def test_a_video_deleted_under_way_is_noticed_by_the_counter() -> None:
+    """Where the answers count, a deletion that hides a video is seen, and the video is found."""
+    shop = Shop(120)
+    shop.counters = True
+
+    def move(asked: Asked) -> None:
+        if asked.query.get("page") == "2" and 120 in shop.own:
+            shop.own.remove(120)
+
+    shop.before = move
+    ids, complete, _ = listing(shop.answer)
+    assert set(range(1, 120)) <= set(ids)
+    assert complete
+    assert len(ids) == len(set(ids))
+
+
+def test_a_listing_that_never_rests_is_not_believed() -> None:
+    """Three walks at most; then what was seen is told, but not as complete."""
+    shop = Shop(120)
+    new = iter(range(1000, 2000))
+
+    def move(asked: Asked) -> None:
+        if asked.query.get("page") == "2":
+            shop.own.insert(0, next(new))
+
+    shop.before = move
+    ids, complete, calls = listing(shop.answer)
+    assert not complete
+    assert len(ids) == len(set(ids))
+    assert len(calls) <= 3 * 4 + 1
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        lambda path, page: f"{path}?page={page - 1}",
+        lambda path, page: f"{path}?page=1",
+        lambda path, page: f"{path}?p={page}&page=1",
+    ],
+)
+def test_pages_that_lead_nowhere_end(following: Any) -> None:
+    """A ``next`` that leads back ends the walk, and the listing is not believed."""
+    shop = Shop(120)
+    shop.next = following
+    ids, complete, calls = listing(shop.answer)
+    assert ids == list(range(120, 70, -1))
+    assert not complete
+    assert len(calls) <= 5
+
+
+def test_a_listing_that_ignores_the_page_ends() -> None:
+    """The wrong dialect's parameter is ignored by the vendor: page 1 for ever, read twice."""
+    shop = Shop(50)
+    same = reply
+    page = {"videos": [{"id": str(one)} for one in range(50)], "paging": {"next": "/x?page=2"}}
+    shop.before = lambda asked: same(page) if "videos" in asked.path else None
+    ids, complete, calls = listing(shop.answer)
+    assert len(ids) == 50
+    assert not complete
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        lambda path, page: {"href": f"https://elsewhere.example{path}?page={page}"},
+        lambda path, page: f"//evil.example/x?page={page}&filter[protect]=public&pagesize=1",
+        lambda path, page: f"{path}?p={page}&page={page}",
+        lambda path, page: "http://[broken",
+        lambda path, page: page,
+    ],
+)
+def test_the_token_stays_at_home_whatever_next_says(following: Any) -> None:
+    """Of ``next`` only the page counts: the same path, the same filters, our own origin."""
+    shop = Shop(0, c900=list(range(1, 121)))
+    shop.next = following
+    ids, complete, calls = listing(
+        shop.answer, lambda client: client.channel_videos(ChannelId(900))
+    )
+    assert ids == list(range(1, 121))
+    assert complete
+    assert {one.path for one in calls} == {"/channels/900/videos.json"}
+    assert {one.query["filter[protect]"] for one in calls} == {"public,private"}
+    assert {one.query["pagesize"] for one in calls} == {"50"}
+
+
+def test_an_empty_page_in_the_middle_is_passed_over() -> None:
+    """While more is announced an empty page is no end; three in a row are."""
+    shop = Shop(120)
+    empty = {"videos": {}, "paging": {"next": "/x?page=3"}}
+    shop.before = lambda asked: reply(empty) if asked.query.get("page") == "2" else None
+    ids, _, _ = listing(shop.answer)
+    assert ids == [*range(120, 70, -1), *range(20, 0, -1)]
+    count = 0
+
+    def endless(asked: Asked) -> web.Response | None:
+        nonlocal count
+        count += 1
+        found = {"videos": [], "paging": {"next": f"/x?page={count + 1}"}}
+        return reply(found) if "videos" in asked.path else None
+
+    shop.before = endless
+    ids, complete, calls = listing(shop.answer)
+    assert ids == []
+    assert not complete
+    assert len(calls) <= 3 * 3 + 1
+
+
+def test_counters_alone_lead_on_and_may_lie() -> None:
+    """Where only ``page_count`` is given it is followed; beyond the end it is not believed."""
+
+    def answer(asked: Asked) -> web.Response:
+        page = int(asked.query["page"])
+        assert asked.query["pagesize"] == "200"
+        shown = [{"id": one} for one in range(1, 401)][(page - 1) * 200 : page * 200]
+        return reply({"videos": shown, "paging": {"page_count": 7}})
+
+    ids, complete, calls = listing(answer, lambda client: client.playlist_videos(5))
+    assert ids == list(range(1, 401))
+    assert complete
+    assert len(calls) == 3
+
+
+def test_without_any_paging_a_full_page_leads_on() -> None:
+    """An answer that says nothing of paging is followed until a page is not full."""
+
+    def answer(asked: Asked) -> web.Response:
+        page = int(asked.query["page"])
+        return reply(
+            {"videos": [{"id": one} for one in range(1, 121)][(page - 1) * 50 : page * 50]}
+        )
+
+    ids, complete, calls = listing(answer, lambda client: client.channel_videos(ChannelId(5)))
+    assert (len(ids), complete, len(calls)) == (120, True, 3)
+
+
+def test_bad_weather_is_waited_out() -> None:
+    """503, a cut answer and a page of text under way cost time and no video."""
+    shop = Shop(120)
+    trouble = iter(
+        [
+            reply({}, 503),
+            reply({}, 503),
+            reply('{"videos": [{"id"'),
+            reply("<html>"),
+            reply({}, 500),
+        ]
+    )
+    shop.before = lambda asked: next(trouble, None) if asked.query.get("page") == "2" else None
+    ids, complete, _ = listing(shop.answer)
+    assert ids == list(range(120, 0, -1))
+    assert complete
+
+
+def test_weather_is_not_waited_out_for_ever() -> None:
+    """After ``max_wait_s`` the listing gives up with the weather's own error."""
+
+    async def story() -> None:
+        clock = Clock()
+        down = Door(lambda _: reply({}, 503))
+        async with down.open() as door, visit(door, clock, max_wait_s=300.0) as client:
+            with pytest.raises(WeatherError):
+                async for _ in client.account_videos():
+                    pass
+            assert START + 300 <= clock.at <= START + 340
+            assert len(door.calls()) < 20
+
+    asyncio.run(story())
+
+
+def test_nonsense_for_ever_is_an_error_that_says_so() -> None:
+    """Four unreadable answers in a row end the listing with a sentence."""
+    with pytest.raises(ListingError, match="web page"):
+        listing(lambda _: reply("<html>hello</html>"))
+
+
+def test_an_unknown_channel_or_playlist_is_an_error_with_a_sentence() -> None:
+    """A wrong ID is the person's turn, not a misfortune of a file."""
+    shop = Shop(3)
+    with pytest.raises(ListingError, match="channel 5"):
+        listing(shop.answer, lambda client: client.channel_videos(ChannelId(5)))
+    with pytest.raises(ListingError, match="playlist 5"):
+        listing(shop.answer, lambda client: client.playlist_videos(5))
+
+
+def test_a_channel_is_found_by_its_id_or_its_name() -> None:
+    """By ID one call; by title or page name through the list; never a guess among several."""
+
+    async def story() -> None:
+        def answer(asked: Asked) -> web.Response:
+            if asked.path == "/channels/3.json":
+                return reply({"channel": {"id": "3", "title": "Three"}})
+            if asked.path == "/users/self/channels.json":
+                assert asked.query == {"p": asked.query["p"], "pagesize": "100"}
+                second = asked.query["p"] == "2"
+                paging = {} if second else {"next": {"href": "https://x/y?p=2&pagesize=100"}}
+                twice = {"5": {"id": "5", "title": "Twin"}, "6": {"id": "6", "title": "twin"}}
+                three = {"3": {"id": "3", "title": "Three", "url": "https://x/channel/drei"}}
+                return reply({"channels": twice if second else three, "paging": paging})
+            return reply({"error": "not_found"}, 404)
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            assert (await client.channel("3")).title == "Three"
+            assert (await client.channel(" three ")).id == 3
+            assert (await client.channel("drei")).id == 3
+            for name in ("twin", "nobody", "4"):
+                with pytest.raises(ListingError):
+                    await client.channel(name)
+            assert [channel.id async for channel in client.channels()] == [3, 5, 6]
+
+    asyncio.run(story())
+
+
+def test_a_videos_own_page_must_be_about_it() -> None:
+    """Under ``video`` or bare; the answer to another question is not taken for this one."""
+
+    async def story() -> None:
+        def answer(asked: Asked) -> web.Response:
+            number = asked.path.split("/")[2].removesuffix(".json")
+            shown = {"7": {"video": {"id": "7", "title": "x"}}, "8": {"id": 8, "title": "y"},
+                     "9": {"video": {"id": "7"}}}  # fmt: skip
+            return reply(shown[number]) if number in shown else reply({"error": "not_found"}, 404)
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            assert (await client.video(VideoId(7))).title == "x"
+            assert (await client.video(VideoId(8))).title == "y"
+            with pytest.raises(ListingError):
+                await client.video(VideoId(9))
+            with pytest.raises(NotFoundError):
+                await client.video(VideoId(10))
+
+    asyncio.run(story())
+
+
+def test_what_is_listed_is_kept_whole() -> None:
+    """Unknown fields of a listed video stay in ``raw``; objects without an id are left out."""
+    found = {"id": "1", "title": "t", "brand_new": [1, {"a": None}]}
+
+    async def story() -> None:
+        def answer(_: Asked) -> web.Response:
+            return reply({"videos": [found, {"id": "../2"}, {"title": "x"}, 5], "paging": []})
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            pages = [page async for page in client.channel_videos(ChannelId(1))]
+            assert [json.loads(video.raw) for page in pages for video in page.videos] == [found]
+
+    asyncio.run(story())
