@@ -27,16 +27,20 @@ DRAIN_MOST_BYTES = 16 * 1024  # a body so small is read, so that its connection 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def parsed(url: str) -> URL:
-    """The address, exactly as given.
+def parsed(address: str, base: URL | None = None) -> URL:
+    """The address exactly as given, relative to *base* where it is a redirect.
 
     Raises:
         LinkRefusedError: it is none.
     """
     try:
-        return URL(url, encoded=True)
+        url = URL(address, encoded=True)
+        url = url if base is None else base.join(url)
+        _ = url.host, url.port  # read late otherwise, and then they fail late
     except (ValueError, TypeError):
-        raise LinkRefusedError("the download address is malformed") from None  # holds the query
+        # Not chained: the error's text holds the address.
+        raise LinkRefusedError("the download address is malformed") from None
+    return url
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,7 @@ def _target(response: aiohttp.ClientResponse, here: URL) -> URL:
     location = response.headers.get("Location", "")
     if not location:
         raise BrokenError(f"{_origin(here)}: a redirect to nowhere")
-    try:
-        return here.join(URL(location, encoded=True))
-    except ValueError:
-        raise LinkRefusedError(f"{_origin(here)}: a redirect to no web address") from None
+    return parsed(location, here)
 
 
 def _head(response: aiohttp.ClientResponse) -> Head:

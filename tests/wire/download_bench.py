@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiohttp.abc import AbstractResolver
+
 from archiver.account import Account
-from archiver.adapters.address_policy import download_resolver
+from archiver.adapters.address_policy import AddressPolicy, GuardedResolver
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource, fingerprint
 from archiver.adapters.download_body import Limits
 from archiver.adapters.http import open_sessions
+from archiver.adapters.throttle import Throttle
 from archiver.core.model import NOTHING, Link, Saved
 from archiver.core.resume import WITNESS_BYTES
 from archiver.errors import (
@@ -138,16 +142,21 @@ def bench(
     before: bytes = b"",
     limits: Limits | None = None,
     account: Account = LOCAL,
+    names: AbstractResolver | None = None,
+    tls: ssl.SSLContext | None = None,
+    throttle: Throttle | None = None,
 ) -> Any:
     """Run *body* with a bench, and let nothing open behind."""
 
     async def main() -> Any:
         async with (
-            RawServer(handler) as server,
-            open_sessions(account, download_resolver=download_resolver(account)) as sessions,
+            RawServer(handler, tls) as server,
+            open_sessions(
+                account, download_resolver=GuardedResolver(AddressPolicy.of(account), names)
+            ) as sessions,
         ):
             part = FilePart(tmp_path / "part", before)
-            source = HttpSource(sessions.downloads, account, SystemClock(), limits=limits)
+            source = HttpSource(sessions.downloads, account, SystemClock(), throttle, limits=limits)
             try:
                 return await body(Bench(server, part, Told(), source))
             finally:

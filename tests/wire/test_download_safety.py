@@ -1,0 +1,235 @@
+"""What a download never does: trust a strange host, give a secret away, lose its place."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from archiver.account import Account
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.download_body import Limits
+from archiver.adapters.throttle import Throttle
+from archiver.core.model import NOTHING, Saved
+from archiver.errors import BrokenError, LinkRefusedError, Misfortune, WeatherError
+from tests.wire.download_bench import LOCAL, SIZE, Bench, FilePart, bench, video
+from tests.wire.raw_server import File, Reply, cut, in_turn, reply
+from tests.wire.test_address_policy import Names
+
+
+def _tls(tmp_path: Path, host: str) -> tuple[ssl.SSLContext, Account]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    return context, replace(LOCAL, ca_file=str(tmp_path / "ca.pem"))
+
+
+def test_a_trusted_host_is_read_over_tls(tmp_path: Path) -> None:
+    """The owner's own authority counts beside the known ones."""
+    content = video()
+    tls, account = _tls(tmp_path, "127.0.0.1")
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        assert b.content == content
+
+    bench(tmp_path, File(content), body, account=account, tls=tls)
+
+
+@pytest.mark.parametrize("fault", ["unknown authority", "another name"])
+def test_a_host_with_a_bad_certificate_is_never_read(tmp_path: Path, fault: str) -> None:
+    """D26: weather, with the host and the reason, and nothing was sent."""
+    tls, account = _tls(tmp_path, "other.example" if fault == "another name" else "127.0.0.1")
+    account = account if fault == "another name" else LOCAL
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(WeatherError, match=r"127\.0\.0\.1.*(local issuer|mismatch)"):
+            await b.fetch()
+        assert b.server.requests == []
+
+    bench(tmp_path, File(video()), body, account=account, tls=tls)
+
+
+def test_a_redirect_never_leads_from_https_to_http(tmp_path: Path) -> None:
+    """D21: not even where plain http is allowed."""
+    tls, account = _tls(tmp_path, "127.0.0.1")
+    account = replace(account, allow_insecure_http=True)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(LinkRefusedError, match="https to http"):
+            await b.fetch()
+        assert len(b.server.requests) == 1
+
+    down = reply(302, b"", "Location: http://127.0.0.1:1/x")
+    bench(tmp_path, in_turn(down), body, account=account, tls=tls)
+
+
+def test_a_name_that_leads_inside_is_not_connected_to(tmp_path: Path) -> None:
+    """D23: the resolver's answer is what counts, and the address is refused for it."""
+    account = Account(allow_insecure_http=True)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(LinkRefusedError, match=r"rebind\.example leads to a private"):
+            await b.fetch(url=f"http://rebind.example:{b.server.port}/x?signature=s3cr")
+        assert b.server.connections == 0
+
+    bench(tmp_path, File(video()), body, account=account, names=Names("127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(b"SSH-2.0-OpenSSH_9.9\r\n", "close"),
+        Reply(b"HTTP/1.1 200 OK\r\nBad Header\x00: s3cr\r\n\r\n", "close"),
+        Reply(b"", "close"),
+        reply(403, b"no"),
+        reply(503),
+        reply(302, b"", "Location: http://[::1?signature=s3cr"),
+        reply(302, b"", "Location: http://u:s3cr@127.0.0.1/"),
+        reply(302, b"", "Location: //?signature=s3cr"),
+        cut(reply(200, video()), 1000),
+        cut(reply(200, video()), 1000, "close"),
+    ],
+)
+def test_no_failure_tells_the_signature(tmp_path: Path, answer: Reply) -> None:
+    """S03: neither the text nor the trace of any failure holds the address's query."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(Misfortune) as caught:
+            await b.fetch()
+        assert "s3cr" not in "".join(traceback.format_exception(caught.value))
+
+    bench(tmp_path, lambda r: answer, body)
+
+
+@pytest.mark.parametrize("url", ["", "http://", "http://[::1", "no address", "http://127.0.0.1:x/"])
+def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    """The vendor's word is not trusted to be an address."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(LinkRefusedError):
+            await b.fetch(url=url or "%")
+
+    bench(tmp_path, in_turn(), body)
+
+
+def test_a_limit_slower_than_the_host_loses_nothing(tmp_path: Path) -> None:
+    """D35: the host sends all and closes while we still read at our own pace."""
+    content = video()
+
+    async def breath(seconds: float) -> None:
+        assert seconds > 0
+        await asyncio.sleep(0.002)
+
+    async def body(b: Bench) -> None:
+        saved = await b.fetch()
+        assert b.content == content
+        assert saved.total == SIZE
+
+    throttle = Throttle(1e6, SystemClock(), breath)
+    bench(tmp_path, lambda r: reply(200, content, then="close"), body, throttle=throttle)
+
+
+def test_the_ledger_knows_before_saved_bytes_are_dropped(tmp_path: Path) -> None:
+    """A crash in between must not leave a record of bytes that are another file's by then."""
+    content, before = video(seed=2), video()[:200_000]
+
+    async def body(b: Bench) -> None:
+        seen: list[tuple[Saved, int]] = []
+
+        class Watch:
+            def received(self, count: int) -> None:
+                pass
+
+            async def durable(self, saved: Saved) -> None:
+                seen.append((saved, b.part.offset))
+
+        b.told = Watch()  # type: ignore[assignment]
+        await b.fetch(b.saved(before, total=SIZE))
+        assert seen[0] == (NOTHING, 200_000)
+        assert b.content == content
+
+    bench(tmp_path, File(content, '"two"'), body, before=before)
+
+
+class LingeringPart(FilePart):
+    """A part on a slow disk, which notices two hands at once."""
+
+    busy = False
+
+    async def flush(self) -> None:
+        assert not self.busy
+        self.busy = True
+        for _ in range(50):
+            await asyncio.sleep(0)
+        self.busy = False
+        await super().flush()
+
+    async def sync(self) -> int:
+        await self.flush()
+        self.durable = self._written
+        return self.durable
+
+
+def test_a_write_that_began_is_finished_before_the_last_sync(tmp_path: Path) -> None:
+    """Cancelled in the middle of a write: it ends, then all is synced and recorded, once."""
+    content = video()
+
+    async def body(b: Bench) -> None:
+        slow = LingeringPart(tmp_path / "slow")
+        b.part = slow
+        task = asyncio.create_task(b.fetch())
+        while not slow.busy:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not slow.busy
+        assert b.last.bytes == slow.durable > 0
+        assert b.content == content[: slow.durable]
+        await slow.close()
+
+    bench(tmp_path, File(content), body)
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Within the time that an interrupt leaves, recorded or not."""
+
+    class Hanging(FilePart):
+        async def sync(self) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+    async def body(b: Bench) -> None:
+        b.part = Hanging(tmp_path / "hanging")
+        task = asyncio.create_task(b.fetch())
+        while b.told.count < 100_000:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert b.told.reported == []
+        await b.part.close()
+
+    answer = cut(reply(200, video()), 100_000, "stall")
+    bench(tmp_path, lambda r: answer, body, limits=Limits(keep_s=0.05))
+
+
+def test_a_break_with_nothing_new_records_nothing(tmp_path: Path) -> None:
+    """A transfer that brought nothing is no progress."""
+    before = video()[:200_000]
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError):
+            await b.fetch(b.saved(before, total=SIZE))
+        assert b.told.reported == []
+        assert b.content == before
+
+    file = File(video())
+    bench(tmp_path, lambda r: cut(file(r), 1000, "close"), body, before=before)
