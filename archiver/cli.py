@@ -113,9 +113,7 @@ def _tell(error: BaseException) -> int:
         case ArchiverError():
             from archiver.console_text import scrub  # not needed when all goes well
 
-            click.echo(f"archiver: {scrub(str(error))}", err=True)
-            if error.hint:
-                click.echo(f"  {error.hint}", err=True)
+            _say(f"archiver: {scrub(str(error))}" + (f"\n  {error.hint}" if error.hint else ""))
             return error.exit_code
         case click.exceptions.Exit():
             return error.exit_code
@@ -123,7 +121,7 @@ def _tell(error: BaseException) -> int:
             error.show()
             return error.exit_code
         case click.Abort() | KeyboardInterrupt():
-            click.echo("archiver: stopped. Nothing is lost: run it again to go on.", err=True)
+            _say("archiver: stopped. Nothing is lost: run it again to go on.")
             return STOPPED
         case BrokenPipeError():
             return 0  # the reader has had enough, as `head` does
@@ -135,11 +133,8 @@ def _tell_bug(error: BaseException) -> int:
     from archiver.console_text import scrub  # not needed when all goes well
 
     # The texts of foreign exceptions may quote an address with its signature.
-    click.echo(scrub("".join(traceback.format_exception(error))), err=True, nl=False)
-    click.echo(
-        f"archiver {__version__}: this is a bug. What is archived is safe; please report it.",
-        err=True,
-    )
+    _say(scrub("".join(traceback.format_exception(error))).rstrip())
+    _say(f"archiver {__version__}: this is a bug. What is archived is safe; please report it.")
     return BUG
 
 
@@ -168,13 +163,22 @@ def _forgive_encodings() -> None:
             reconfigure(errors="backslashreplace")
 
 
+def _say(text: str) -> None:
+    """Tell the person; whether anybody still reads must not change the exit code."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        return
+
+
 def _flush() -> None:
     """Write out what is left; a reader that went away is no error."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        # Otherwise the interpreter tries again at its end, and complains.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # Otherwise the interpreter tries again at its end, and leaves with 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(

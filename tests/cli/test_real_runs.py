@@ -1,0 +1,298 @@
+"""The program as a process, against a real vendor on real sockets: stopping, resuming, reading."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archiver.emulator.config import EmulatorConfig
+from archiver.emulator.server import Emulator
+
+SMALL = EmulatorConfig(
+    videos=4, channels=1, playlists=0, size=(20_000, 60_000), generation_s=(0.05, 0.2)
+)
+# A window of a day and a line this slow: whatever is running is still running when we look.
+SLOW = EmulatorConfig(
+    videos=4, channels=1, playlists=0, size=(400_000, 500_000), generation_s=(0.0, 0.1),
+    line_bytes_s=100_000.0,
+)  # fmt: skip
+
+
+async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subprocess.Process:
+    """``archiver`` with these arguments, and nothing but *env* around it, as under cron."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "archiver", *args, env={"HOME": "/nonexistent", **env},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **more,
+    )  # fmt: skip
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    """Exit code and both outputs."""
+    out, err = await asyncio.wait_for(process.communicate(), 40)
+    return process.returncode, out.decode(), err.decode()
+
+
+async def archiver(*args: str, env: dict[str, str] | None = None) -> tuple[int | None, str, str]:
+    """Run to the end."""
+    return await ended(await start(*args, env=env or {}))
+
+
+@contextlib.asynccontextmanager
+async def vendor(config: EmulatorConfig) -> AsyncIterator[dict[str, str]]:
+    """A vendor, and the environment in which the program reaches it."""
+    async with Emulator(config) as emulator:
+        yield reaching(emulator)
+
+
+def reaching(emulator: Emulator) -> dict[str, str]:
+    """The environment in which the program reaches a vendor."""
+    return {
+        "ARCHIVER_API_URL": emulator.api_url, "ARCHIVER_TOKEN_URL": emulator.token_url,
+        "ARCHIVER_CLIENT_ID": emulator.client_id,
+        "ARCHIVER_CLIENT_SECRET": emulator.client_secret,
+    }  # fmt: skip
+
+
+def test_the_demo_archives_and_the_archive_answers(tmp_path: Path) -> None:
+    """From nothing to a checked archive; the second time there is nothing left to do."""
+
+    async def story() -> None:
+        to = str(tmp_path / "demo")
+        code, out, err = await archiver("demo", "--to", to, "--videos", "3")
+        assert (code, "Traceback" in err) == (0, False), err
+        assert "Archived 3 videos" in out
+        assert "\x1b" not in out + err
+        again = json.loads((await archiver("demo", "--to", to, "--videos", "3", "--json"))[1])
+        assert again["videos"] == {
+            "selected": 3, "already_archived": 3, "archived": 0, "skipped": 0, "parked": 0,
+            "gone": 0, "remaining": 0,
+        }  # fmt: skip
+        assert again["api_calls"]["request"] == 0
+
+        rows = [json.loads(row) for row in (await archiver("list", to, "--json"))[1].splitlines()]
+        assert len(rows) == 3
+        for row in rows:
+            held = Path(to, row["path"]).read_bytes()
+            assert (len(held), hashlib.sha256(held).hexdigest()) == (row["bytes"], row["sha256"])
+        code, out, _ = await archiver("status", to, env={"LC_ALL": "C"})
+        assert (code, "archived" in out) == (0, True)
+        assert (await archiver("verify", to))[0] == 0
+        assert (await archiver("retry", to))[:2] == (0, "No video is parked there.\n")
+
+        Path(to, rows[0]["path"]).write_bytes(b"not the video")
+        code, out, _ = await archiver("verify", to)
+        assert (code, "changed" in out, str(rows[0]["id"]) in out) == (1, True, True)
+        assert len(json.loads((await archiver("verify", to, "--json"))[1])["changed"]) == 1
+
+    asyncio.run(story())
+
+
+def test_made_up_videos_never_come_into_a_real_archive(tmp_path: Path) -> None:
+    """The demo refuses a folder with other videos, and changes nothing there."""
+
+    async def story() -> None:
+        to = str(tmp_path / "mine")
+        other = EmulatorConfig(
+            seed=9, videos=1, channels=1, playlists=0, size=(20_000, 20_000), generation_s=(0, 0)
+        )
+        async with vendor(other) as env:
+            assert (await archiver("run", "account", "--to", to, env=env))[0] == 0
+        before = sorted(Path(to, "data").rglob("*"))
+        code, _, err = await archiver("demo", "--to", to)
+        assert (code, "other videos" in err) == (4, True)
+        assert sorted(Path(to, "data").rglob("*")) == before
+
+    asyncio.run(story())
+
+
+def test_a_run_under_cron_is_quiet_and_reports(tmp_path: Path) -> None:
+    """``-q`` says nothing when all is well; ``--json`` is the last line; ``--report`` the same."""
+
+    async def story() -> None:
+        to, report = str(tmp_path / "a"), tmp_path / "report.json"
+        async with vendor(SMALL) as env:
+            args = ["run", "account", "--to", to, "--quiet"]
+            code, out, err = await archiver(*args, env=env)
+            assert (code, out, err) == (0, "", "")
+            code, out, err = await archiver(*args, "--json", "--report", str(report), env=env)
+            assert (code, err) == (0, "")
+            assert json.loads(out) == json.loads(report.read_text())
+            assert json.loads(out)["videos"]["already_archived"] == 4
+            code, out, err = await archiver("plan", "account", "--to", to, "--json", env=env)
+            assert json.loads(out)["videos"]["new"] == 0, err
+            secret = env["ARCHIVER_CLIENT_SECRET"].encode()
+        for path in tmp_path.rglob("*"):
+            assert path.is_dir() or secret not in path.read_bytes(), path
+
+    asyncio.run(story())
+
+
+def test_wrong_credentials_are_3_and_a_file_as_destination_is_4(tmp_path: Path) -> None:
+    """One sentence each, and for programs an object with ``refused``."""
+
+    async def story() -> None:
+        async with vendor(SMALL) as env:
+            wrong = {**env, "ARCHIVER_CLIENT_SECRET": "canary-wrong"}
+            to = str(tmp_path / "a")
+            code, out, err = await archiver("run", "account", "--to", to, "--json", env=wrong)
+            assert (code, json.loads(out)["outcome"]) == (3, "refused")
+            assert "Traceback" not in err
+            assert "canary" not in out + err
+            (tmp_path / "file").write_text("mine")
+            to = str(tmp_path / "file")
+            code, out, err = await archiver("run", "account", "--to", to, "--json", env=env)
+            assert (code, json.loads(out)["exit_code"]) == (4, 4)
+            assert err.startswith("archiver: ")
+            assert (tmp_path / "file").read_text() == "mine"
+
+    asyncio.run(story())
+
+
+async def downloading(process: asyncio.subprocess.Process) -> list[str]:
+    """Read the log until files are being made ready for download; what was said."""
+    assert process.stderr is not None
+    said: list[str] = []
+    while not any(" ready " in line for line in said):
+        line = await asyncio.wait_for(process.stderr.readline(), 20)
+        assert line, said
+        said.append(line.decode())
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_ends_it_in_order_and_the_next_run_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Code 5 within seconds, a line that says how to go on, and nothing done twice."""
+
+    async def story() -> None:
+        to = str(tmp_path / "a")
+        async with Emulator(SLOW) as emulator:
+            env = reaching(emulator)
+            process = await start("run", "account", "--to", to, "--verbose", env=env)
+            await downloading(process)
+            process.send_signal(number)
+            code, out, err = await asyncio.wait_for(ended(process), 8)
+            assert code == 5, out + err
+            assert "stopping: " in err
+            assert "run the same command" in out
+            assert "Traceback" not in err
+            emulator.line.bytes_s = None
+            code, out, _ = await archiver("run", "account", "--to", to, "--json", env=env)
+            assert (code, json.loads(out)["outcome"]) == (0, "complete")
+            assert len(emulator.world.versions) == 4  # none was prepared twice
+
+    asyncio.run(story())
+
+
+def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """Even if the first one had no effect at all; a doubled signal counts as one."""
+    code = (
+        "import asyncio, sys\n"
+        "from archiver.commands.watching import attend, watcher\n"
+        "async def deaf(stop):\n"
+        "    sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
+        "    await asyncio.get_running_loop().create_future()\n"
+        "attend(deaf, watcher({}))"
+    )
+
+    async def story() -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr is not None
+        await process.stderr.readline()
+        process.send_signal(signal.SIGHUP)
+        assert b"stopping: " in await process.stderr.readline()
+        while process.returncode is None:  # as a person would: until it has an effect
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.1)
+        assert process.returncode == 5
+        await process.stderr.read()
+
+    asyncio.run(story())
+
+
+def test_nohup_is_obeyed(tmp_path: Path) -> None:
+    """A hangup that the caller switched off does not stop the run."""
+
+    async def story() -> None:
+        to = str(tmp_path / "a")
+        async with Emulator(SLOW) as emulator:
+            env = reaching(emulator)
+            process = await start(
+                "run", "account", "--to", to, "--limit", "1", "--verbose", env=env,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+            )  # fmt: skip
+            await downloading(process)
+            process.send_signal(signal.SIGHUP)
+            emulator.line.bytes_s = None
+            code, out, err = await ended(process)
+            assert (code, "Archived 1 video" in out) == (0, True), err
+
+    asyncio.run(story())
+
+
+def test_a_closed_log_does_not_stop_the_run(tmp_path: Path) -> None:
+    """Standard error is a pipe that nobody reads any more; the videos still come."""
+
+    async def story() -> None:
+        read, write = os.pipe()
+        os.close(read)
+        async with vendor(SMALL) as env:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "archiver", "run", "account", "--to", str(tmp_path / "a"),
+                "--json", env={"HOME": "/nonexistent", **env}, stderr=write,
+                stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            os.close(write)
+            out, _ = await asyncio.wait_for(process.communicate(), 40)
+            assert (process.returncode, json.loads(out)["videos"]["archived"]) == (0, 4)
+
+    asyncio.run(story())
+
+
+def test_a_terminal_gets_bars_and_its_cursor_back(tmp_path: Path) -> None:
+    """Bars while it runs, nothing of them afterwards; the result is plain."""
+
+    async def story() -> None:
+        ours, theirs = pty.openpty()
+        async with vendor(SMALL) as env:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "archiver", "run", "account", "--to", str(tmp_path / "a"),
+                env={"HOME": "/nonexistent", "TERM": "xterm", **env}, stderr=theirs,
+                stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            os.close(theirs)
+            shown = asyncio.get_running_loop().run_in_executor(None, read_all, ours)
+            out, _ = await asyncio.wait_for(process.communicate(), 40)
+            screen = await shown
+        assert (process.returncode, b"\x1b" in out) == (0, False)
+        assert "\u2501" in screen
+        assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
+        assert screen.count("archived ") >= 4
+
+    asyncio.run(story())
+
+
+def read_all(descriptor: int) -> str:
+    """What a terminal received until the other side was closed."""
+    got = bytearray()
+    with contextlib.suppress(OSError):  # EIO is a terminal's end of file
+        while chunk := os.read(descriptor, 65_536):
+            got += chunk
+    os.close(descriptor)
+    return got.decode()
