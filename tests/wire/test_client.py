@@ -116,6 +116,7 @@ def test_nobody_at_the_door_is_weather() -> None:
                 with pytest.raises(WeatherError) as caught:
                     await client.status(KEY)
                 assert caught.value.host == account.api_url
+                assert not caught.value.sent
             assert not client.weather.is_open(account.api_url)
             left = client.allowance()
             assert left.calls == 0
@@ -123,6 +124,54 @@ def test_nobody_at_the_door_is_weather() -> None:
             clock.at += 1
             assert client.allowance().calls == 1
             assert client.calls.poll == 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        (lambda: reply({}, 429), False),
+        (lambda: reply({}, 503), False),
+        (lambda: web.Response(status=302), False),
+        (lambda: reply({}, 500), True),
+        (lambda: reply({}, 504), True),
+    ],
+)
+def test_weather_says_whether_the_request_may_have_had_an_effect(answer: Any, sent: bool) -> None:
+    """A POST that was refused may be posted again; one that was lost is asked after first."""
+
+    async def story() -> None:
+        async with Door(lambda _: answer()).open() as door, visit(door, Clock()) as client:
+            with pytest.raises(WeatherError) as caught:
+                await client.request(KEY)
+            assert caught.value.sent is sent
+            with pytest.raises(WeatherError) as caught:
+                await client.request(KEY)
+            assert caught.value.sent is False
+            assert len(door.calls()) == 1
+
+    asyncio.run(story())
+
+
+def test_an_answer_that_was_lost_had_an_effect() -> None:
+    """The connection dies after the request left: the POST may have been taken."""
+
+    async def story() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        account = Account(url, url, access_token=Secret("ready"))
+        async with open_sessions(account) as sessions:
+            client = VendorClient(sessions.api, account, Clock())
+            with pytest.raises(WeatherError) as caught:
+                await client.request(KEY)
+            assert caught.value.sent
+        server.close()
+        await server.wait_closed()
 
     asyncio.run(story())
 

@@ -37,6 +37,7 @@ from archiver.ports import Allowance
 
 PATIENCE_S = 5.0  # a step waits this long for the rate; longer waits belong to the plan
 OUTSIDE = frozenset({407, 408, 425, 429})  # beside 3xx and 5xx: not the call's fault
+WITHOUT_EFFECT = frozenset({407, 425, 429, 503})  # refused before anything was done, as are 3xx
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Answer:
     status: int
     body: bytes | None
     retry_at: Instant | None
+
+    @property
+    def had_effect(self) -> bool:
+        """The vendor may have done what was asked, though it did not say so."""
+        return not (300 <= self.status < 400 or self.status in WITHOUT_EFFECT)
 
     @property
     def is_weather(self) -> bool:
@@ -145,7 +151,7 @@ class Caller:
 
     def _hindered(self) -> NoReturn:
         retry_at = self.weather.closed_until(self.host, self.clock.now())
-        raise WeatherError(self.host, "the API is in trouble", retry_at)
+        raise WeatherError(self.host, "the API is in trouble", retry_at, sent=False)
 
     async def _send(
         self, method: str, address: str, head: Mapping[str, str], place: Place
@@ -161,7 +167,9 @@ class Caller:
                 body = await read_body(response)
         except trouble.TROUBLE as error:
             self.weather.failed(self.host, self.clock.now())
-            raise WeatherError(self.host, f"API: {trouble.describe(error)}") from None
+            raise WeatherError(
+                self.host, f"API: {trouble.describe(error)}", sent=place.is_sent
+            ) from None
         finally:
             self.weather.let_go(self.host)
         retry_at = said.retry_at
@@ -177,7 +185,9 @@ class Caller:
     def _judged(self, answer: Answer) -> bytes:
         status, body = answer.status, answer.body
         if answer.is_weather:
-            raise WeatherError(self.host, f"the API answered {status}", answer.retry_at)
+            raise WeatherError(
+                self.host, f"the API answered {status}", answer.retry_at, sent=answer.had_effect
+            )
         if body is None:
             raise BadAnswerError("the API's answer is longer than 16 MiB")
         if 200 <= status < 300:

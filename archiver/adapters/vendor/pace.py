@@ -31,6 +31,11 @@ class Place:
         self._heads, self._told = 0, False
         self.sent_at = pace.clock.now()
 
+    @property
+    def is_sent(self) -> bool:
+        """The head of the request left this machine."""
+        return self._heads > 0
+
     def sent(self) -> None:
         """The head of the request went out, perhaps once more (aiohttp re-sends a lost GET)."""
         if self._heads:
@@ -79,7 +84,7 @@ class Pace:
                     await self._moved.wait()
                     continue
                 if at - self.clock.now() > patience_s:
-                    raise WeatherError(host, "the API's rate limit is used up", at)
+                    raise WeatherError(host, "the API's rate limit is used up", at, sent=False)
                 await self.clock.sleep_until(at)
             self.rate = pacing.sent(self.rate, self.clock.now())
             self.in_flight += 1

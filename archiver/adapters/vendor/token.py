@@ -102,7 +102,7 @@ class TokenSource:
             return
         again_at = Instant(self._renewed_at + RENEW_PAUSE_S)
         if self._assumed and self._clock.now() < again_at:
-            raise WeatherError(self.host, "a fresh token was refused", again_at)
+            raise self._trouble("a fresh token was refused", again_at)
         self._renew_at = self._ends_at = NOW
 
     async def close(self) -> None:
@@ -130,7 +130,7 @@ class TokenSource:
     async def _renew(self) -> str:
         if not self._weather.may_try(self.host, self._clock.now()):
             retry_at = self._weather.closed_until(self.host, self._clock.now())
-            raise WeatherError(self.host, "the token address is in trouble", retry_at)
+            raise self._trouble("the token address is in trouble", retry_at)
         try:
             fresh, style = await self._granted()
         except WeatherError as error:
@@ -190,7 +190,7 @@ class TokenSource:
                 body = await read_body(response, ANSWER_MOST)
         except trouble.TROUBLE as error:
             # The chain is cut: a cause may quote the request.
-            raise WeatherError(self.host, f"token: {trouble.describe(error)}") from None
+            raise self._trouble(f"token: {trouble.describe(error)}") from None
         retry_at = pacing.when(response.headers.get("Retry-After"), self._clock.now())
         return self._read(response.status, body, retry_at)
 
@@ -199,13 +199,17 @@ class TokenSource:
             try:
                 return wire.granted(body)
             except BadAnswerError as error:
-                raise WeatherError(self.host, f"token: {error}", retry_at) from error
+                raise self._trouble(f"token: {error}", retry_at) from error
         word = wire.error_word(body or b"")
         if word is not None and status in (400, 401, 403):
             raise _RefusedStyleError(f"{status} {word}".strip())
         if status == 501 and word:
             raise AuthError(f"The token address does not do client credentials ({word}).")
-        raise WeatherError(self.host, f"the token address answered {status}", retry_at)
+        raise self._trouble(f"the token address answered {status}", retry_at)
+
+    def _trouble(self, reason: str, retry_at: Instant | None = None) -> WeatherError:
+        """Weather of the token's host: the API's call that waits for the token was not sent."""
+        return WeatherError(self.host, reason, retry_at, sent=False)
 
     def sent(self) -> None:
         """Count a token request whose head went out."""
