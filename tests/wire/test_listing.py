@@ -12,7 +12,7 @@ from aiohttp import web
 
 from archiver.adapters.vendor.client import VendorClient
 from archiver.core.model import ChannelId, VideoId
-from archiver.errors import ListingError, NotFoundError, WeatherError
+from archiver.errors import BadAnswerError, ListingError, NotFoundError, WeatherError
 from archiver.ports import Page
 from tests.wire.door import START, Answer, Asked, Clock, Door, reply, visit
 
@@ -297,13 +297,25 @@ def test_nonsense_for_ever_is_an_error_that_says_so() -> None:
         listing(lambda _: reply("<html>hello</html>"))
 
 
-def test_an_unknown_channel_or_playlist_is_an_error_with_a_sentence() -> None:
-    """A wrong ID is the person's turn, not a misfortune of a file."""
+def test_what_the_vendor_does_not_know_is_not_found() -> None:
+    """A channel or playlist that is not there says so at once: 404 is no weather."""
     shop = Shop(3)
-    with pytest.raises(ListingError, match="channel 5"):
+    with pytest.raises(NotFoundError):
         listing(shop.answer, lambda client: client.channel_videos(ChannelId(5)))
-    with pytest.raises(ListingError, match="playlist 5"):
+    with pytest.raises(NotFoundError):
         listing(shop.answer, lambda client: client.playlist_videos(5))
+
+
+def test_channels_listed_a_moment_ago_are_not_listed_again() -> None:
+    """Who asks for the channels and then for the account's videos pays for the channels once."""
+
+    async def both(client: VendorClient) -> AsyncIterator[Page]:
+        assert [channel.id async for channel in client.channels()] == [900]
+        async for page in client.account_videos():
+            yield page
+
+    ids, complete, calls = listing(Shop(60, c900=[500]).answer, both)
+    assert (len(ids), complete, len(calls)) == (61, True, 4)
 
 
 def test_a_channel_is_found_by_its_id_or_its_name() -> None:
@@ -326,9 +338,11 @@ def test_a_channel_is_found_by_its_id_or_its_name() -> None:
             assert (await client.channel("3")).title == "Three"
             assert (await client.channel(" three ")).id == 3
             assert (await client.channel("drei")).id == 3
-            for name in ("twin", "nobody", "4"):
-                with pytest.raises(ListingError):
+            for name in ("nobody", "4"):
+                with pytest.raises(NotFoundError):
                     await client.channel(name)
+            with pytest.raises(ListingError, match="Several"):
+                await client.channel("twin")
             assert [channel.id async for channel in client.channels()] == [3, 5, 6]
 
     asyncio.run(story())
@@ -347,7 +361,7 @@ def test_a_videos_own_page_must_be_about_it() -> None:
         async with Door(answer).open() as door, visit(door, Clock()) as client:
             assert (await client.video(VideoId(7))).title == "x"
             assert (await client.video(VideoId(8))).title == "y"
-            with pytest.raises(ListingError):
+            with pytest.raises(BadAnswerError):
                 await client.video(VideoId(9))
             with pytest.raises(NotFoundError):
                 await client.video(VideoId(10))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -20,7 +20,7 @@ from archiver.adapters.vendor.call import Caller
 from archiver.adapters.vendor.listing import MAX_WAIT_S, Lister, Query
 from archiver.adapters.vendor.pace import Pace
 from archiver.adapters.vendor.token import SecretStyle, TokenSource
-from archiver.core.model import Channel, ChannelId, Downloadable, JobKey, Video, VideoId
+from archiver.core.model import Channel, ChannelId, Downloadable, Instant, JobKey, Video, VideoId
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Weather
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
@@ -32,6 +32,17 @@ VIDEOS, PLAYLIST, CHANNELS = 50, 200, 100  # the largest pages the vendor gives
 ALL_LEVELS = (("filter[protect]", "public,private"),)  # channels show public videos only otherwise
 NEWEST_FIRST = (("sort", "recent"),)  # what is added under way shows as an overlap of two pages
 CHANNEL_QUERY = Query("/users/self/channels.json", "channels", wire.channel, CHANNELS, page="p")
+
+CHANNELS_LIFE_S = 600.0  # who listed the channels a moment ago need not do it again
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """The channels as last listed, whether to the end, and when."""
+
+    channels: tuple[Channel, ...]
+    believed: bool
+    at: Instant
 
 
 class VendorClient:
@@ -63,6 +74,8 @@ class VendorClient:
         self.tokens = TokenSource(
             session, account, clock, self.weather, self.calls, style=style, learnt=learnt
         )
+        self._clock = clock
+        self._listed: _Channels | None = None
         pace = Pace(clock, self.calls, salt=account.client_id)
         self._caller = Caller(session, account, self.tokens, pace, self.weather, clock, requests)
         self._lister = Lister(self._caller, max_wait_s)
@@ -95,25 +108,32 @@ class VendorClient:
 
     async def channels(self) -> AsyncIterator[Channel]:
         """Every channel the credentials see, own and shared."""
+        found: list[Channel] = []
+        believed = True
         async for batch in self._lister.batches(CHANNEL_QUERY):
             for channel in batch.items:
+                found.append(channel)
                 yield channel
+            believed = batch.complete
+        self._listed = _Channels(tuple(found), believed, self._clock.now())
 
     async def channel(self, name: str) -> Channel:
         """A channel by its ID, its title or the name in its page's address.
 
         Raises:
-            ListingError: there is none, or several have that title.
+            NotFoundError: there is none.
+            ListingError: several have that name.
         """
         channel_id = values.identifier(name)
         if channel_id is not None:
             return await self._channel(channel_id)
         wanted = name.strip().casefold()
         found = [channel async for channel in self.channels() if wanted in wire.names(channel)]
-        if len(found) == 1:
-            return found[0]
-        problem = "Several channels are" if found else "No channel that the credentials see is"
-        raise ListingError(f"{problem} called {name!r}.", "Name the channel by its ID.")
+        if not found:
+            raise NotFoundError("no channel that the credentials see has that name")
+        if len(found) > 1:
+            raise ListingError(f"Several channels are called {name!r}.", "Name one by its ID.")
+        return found[0]
 
     async def video(self, video_id: VideoId) -> Video:
         """One video's own page."""
@@ -145,45 +165,37 @@ class VendorClient:
     async def _account_listings(self) -> AsyncIterator[AsyncIterator[Page]]:
         own = Query("/users/self/videos.json", "videos", wire.video, VIDEOS, params=NEWEST_FIRST)
         yield self._pages(own)
-        shared: list[Channel] = []
-        believed = True
-        async for batch in self._lister.batches(CHANNEL_QUERY):
-            shared += filter(wire.is_shared, batch.items)
-            believed = batch.complete
-        for channel in shared:
+        known = self._listed
+        if known is None or self._clock.now() - known.at > CHANNELS_LIFE_S:
+            async for _ in self.channels():
+                pass
+            known = self._listed
+        for channel in filter(wire.is_shared, known.channels if known else ()):
             yield self._shared_pages(channel)
-        if not believed:
+        if known is None or not known.believed:
             yield _one_page(Page(()))
 
     async def _shared_pages(self, channel: Channel) -> AsyncIterator[Page]:
         try:
             async for page in self.channel_videos(channel.id):
                 yield page
-        except ListingError as error:
+        except (NotFoundError, DeniedError) as error:
             # Another account's channel that is refused must not stop the archive of our own.
             log.warning("a shared channel was left out: %s", error)
             yield Page(())
 
     async def channel_videos(self, channel_id: ChannelId) -> AsyncIterator[Page]:
-        """Every video of a channel, public and private.
-
-        Raises:
-            ListingError: the vendor does not know the channel, or refuses it.
-        """
+        """Every video of a channel, public and private."""
         params = (*ALL_LEVELS, *NEWEST_FIRST)
         path = f"/channels/{channel_id}/videos.json"
         query = Query(path, "videos", wire.video, VIDEOS, params=params)
-        async for page in self._known(query, f"channel {channel_id}"):
+        async for page in self._pages(query):
             yield page
 
     async def playlist_videos(self, playlist_id: int) -> AsyncIterator[Page]:
-        """Every video of a playlist.
-
-        Raises:
-            ListingError: the vendor does not know the playlist, or refuses it.
-        """
+        """Every video of a playlist."""
         query = Query(f"/playlists/{playlist_id}/videos.json", "videos", wire.video, PLAYLIST)
-        async for page in self._known(query, f"playlist {playlist_id}"):
+        async for page in self._pages(query):
             yield page
 
     async def _channel(self, channel_id: int) -> Channel:
@@ -194,17 +206,7 @@ class VendorClient:
                 raise BadAnswerError("the API's answer is not about that channel")
             return found
 
-        try:
-            return await self._lister.patient(f"/channels/{channel_id}.json", None, read)
-        except (NotFoundError, DeniedError) as error:
-            raise _not_listed(f"channel {channel_id}", error) from error
-
-    async def _known(self, query: Query[Video], what: str) -> AsyncIterator[Page]:
-        try:
-            async for page in self._pages(query):
-                yield page
-        except (NotFoundError, DeniedError) as error:
-            raise _not_listed(what, error) from error
+        return await self._lister.patient(f"/channels/{channel_id}.json", None, read)
 
     async def _pages(self, query: Query[Video]) -> AsyncIterator[Page]:
         async for batch in self._lister.batches(query):
@@ -213,13 +215,6 @@ class VendorClient:
 
 async def _one_page(page: Page) -> AsyncIterator[Page]:
     yield page
-
-
-def _not_listed(what: str, error: Exception) -> ListingError:
-    return ListingError(
-        f"The vendor does not list {what}: {error}.",
-        "Check the ID, and that the credentials may see it (`archiver doctor`).",
-    )
 
 
 def _path(key: JobKey) -> str:

@@ -132,7 +132,7 @@ class Lister:
     async def _walk(self, query: Query[ItemT], walk: _Walk) -> AsyncIterator[list[ItemT]]:
         params: dict[str, str] | None = query.first()
         while params is not None:
-            page = await self.patient(query.path, params, lambda body: wire.listed(body, query.key))
+            page = await self._page(query, params)
             items = [item for found in page.objects if (item := query.read(found)) is not None]
             if len(items) < len(page.objects):
                 log.warning("listed objects without a usable id were left out")
@@ -149,6 +149,15 @@ class Lister:
                 return
             params = following
 
+    async def _page(self, query: Query[ItemT], params: Mapping[str, str]) -> wire.Listed:
+        try:
+            return await self.patient(query.path, params, lambda body: wire.listed(body, query.key))
+        except BadAnswerError as error:
+            raise ListingError(
+                f"The vendor's listing {query.path} cannot be read: {error}.",
+                "Try again later; `archiver doctor` checks the way to the API.",
+            ) from error
+
     async def patient(
         self, path: str, params: Mapping[str, str] | None, read: Callable[[bytes], T]
     ) -> T:
@@ -156,7 +165,7 @@ class Lister:
 
         Raises:
             WeatherError: the weather lasted longer than ``max_wait_s``.
-            ListingError: the answers make no sense, four times in a row.
+            BadAnswerError: the answers make no sense, four times in a row.
             NotFoundError, DeniedError, AuthError.
         """
         began_at, bad = self._clock.now(), 0
@@ -165,13 +174,10 @@ class Lister:
                 return read(await self._caller.call("GET", path, "list", params, WAIT_FOR_RATE_S))
             except WeatherError as error:
                 await self._wait_out(error, began_at)
-            except BadAnswerError as error:
+            except BadAnswerError:
                 bad += 1
                 if bad >= MOST_BAD:
-                    raise ListingError(
-                        f"The vendor's listing {path} cannot be read: {error}.",
-                        "Try again later; `archiver doctor` checks the way to the API.",
-                    ) from error
+                    raise
                 await self._clock.sleep_until(Instant(self._clock.now() + 2.0 ** (bad - 1)))
 
     async def _wait_out(self, error: WeatherError, began_at: Instant) -> None:
