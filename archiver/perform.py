@@ -144,7 +144,10 @@ class Hands:
         return life.Unavailable(self._clock.now(), self._retry_at(job), reason)
 
     def _available(self, job: Job, link: Link, now: Instant) -> Event:
-        if link.expires_at - now <= schedule.margin_s(self._learnt.window_s, self._policy):
+        window_s, policy = self._learnt.window_s, self._policy
+        if link.expires_at - now <= schedule.margin_s(
+            link.expires_at, job.asked_at, window_s, policy
+        ):
             return self._unavailable(job, "the vendor offers a version that has run out")
         if job.state is JobState.REQUESTED and link == job.link:
             # The download host refused this very address: perhaps it will not, a little later.

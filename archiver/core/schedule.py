@@ -26,9 +26,16 @@ from archiver.core.steps import (
 )
 
 
-def margin_s(window_s: float, policy: Policy) -> float:
-    """How close to its end an address counts as dead: it scales with the window seen."""
-    return min(policy.margin_most_s, policy.margin_share * window_s)
+def margin_s(
+    expires_at: Instant, asked_at: Instant | None, window_s: float, policy: Policy
+) -> float:
+    """How close to its end an address counts as dead: it scales with the window.
+
+    An address cannot have lived longer than since it was asked for, so a short window shows in
+    the very first address, before any was learnt.
+    """
+    life_s = window_s if asked_at is None else min(window_s, max(0.0, expires_at - asked_at))
+    return min(policy.margin_most_s, policy.margin_share * life_s)
 
 
 def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step | None:
@@ -42,7 +49,8 @@ def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step |
             return Publish(job.key)
         case JobState.AVAILABLE if job.link is not None:
             # Refusing uses only what the server said: NEVER is never near.
-            alive = job.link.expires_at - now > margin_s(window_s, policy)
+            expires_at = job.link.expires_at
+            alive = expires_at - now > margin_s(expires_at, job.asked_at, window_s, policy)
             return Fetch(job.key) if alive else Expire(job.key)
         case JobState.DISCOVERED if job.asked_at is None:
             return Request(job.key)

@@ -90,10 +90,18 @@ def test_parking_needs_twelve_failures_and_a_day() -> None:
 
 def test_the_margin_before_an_expiry_scales_with_the_window() -> None:
     """A minute of a day; 0.4 s of eight."""
-    assert margin_s(DAY, POLICY) == 60
-    assert margin_s(8, POLICY) == pytest.approx(0.4)
+    later = Instant(NOW + DAY)
+    assert margin_s(later, None, DAY, POLICY) == 60
+    assert margin_s(later, NOW, 8, POLICY) == pytest.approx(0.4)
     short = available(lives_s=7)
     assert isinstance(next_step(short, NOW, 8.0, POLICY), Fetch)
+
+
+def test_a_short_window_shows_in_the_very_first_address() -> None:
+    """Asked for two seconds ago, it cannot live longer than until its end since then."""
+    first = available(lives_s=7, asked_at=Instant(NOW - 2))
+    assert isinstance(next_step(first, NOW, DAY, POLICY), Fetch)
+    assert isinstance(next_step(available(lives_s=7), NOW, DAY, POLICY), Expire)
 
 
 def test_an_address_without_an_expiry_is_fetched_first_come_and_never_refused() -> None:
