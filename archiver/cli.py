@@ -175,7 +175,8 @@ def _flush() -> None:
     """Write out what is left; a reader that went away is no error."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # as after `>&-`
+                stream.flush()
         except (OSError, ValueError):
             # Otherwise the interpreter tries again at its end, and leaves with 120.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -19,7 +19,7 @@ from archiver.core import lifecycle as life
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import iso
 
-DETAIL, NEWS, WARNING = 0, 1, 2
+DETAIL, NEWS, WARNING, MUTE = 0, 1, 2, 3
 STATUS_EVERY_S = 60.0
 _WEATHER_EVERY_S = 60.0  # one gate hinders many files with the same words
 _WEATHER_MOST = 100
@@ -75,7 +75,7 @@ class Lines:
     Args:
         stream: standard error, as a rule.
         now: Unix seconds.
-        least: the level from which on there is a line: DETAIL, NEWS or WARNING.
+        least: the level from which on there is a line: DETAIL, NEWS, WARNING, or MUTE for none.
     """
 
     def __init__(self, stream: TextIO, now: Callable[[], float], *, least: int = NEWS) -> None:

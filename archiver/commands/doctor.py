@@ -13,7 +13,7 @@ from archiver.console_text import safe
 from archiver.errors import SettingsError
 
 # In this order: what stands first is to be mended first.
-_CODES: Final = (("setting", 2), ("credential", 3), ("role", 3), ("disk", 4), ("destination", 4))
+_CODES: Final = (("setting", 2), ("credential", 3), ("role", 3), ("disk", 4), ("archive", 4))
 
 
 @click.command()

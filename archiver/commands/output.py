@@ -95,6 +95,8 @@ def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
     if rest:
         yield f"{', '.join(rest)}."
     yield from failures(answer["failures"], dest)
+    if answer["outcome"] == "refused":
+        return  # why, is said on standard error
     if said := answer.get("message"):
         yield safe(said)
     elif answer["outcome"] == "stopped":

@@ -9,7 +9,7 @@ import click
 
 from archiver.commands import options, output
 from archiver.commands.options import option
-from archiver.console_text import many, safe, size, span
+from archiver.console_text import local, many, safe, size, span
 
 if TYPE_CHECKING:
     import anyio
@@ -76,6 +76,5 @@ def lines(answer: Mapping[str, Any]) -> Iterable[str]:
         if disk["needed"] > disk["free"]:
             yield "Warning: the disk is too small for all of it."
     if first := answer["first_to_be_deleted"]:
-        words = first.values() if isinstance(first, Mapping) else [first]
-        shown = "  ".join(safe(str(word)) for word in words if word is not None)
-        yield f"The vendor deletes first: {shown}"
+        title = safe(first["title"])
+        yield f"The vendor deletes {first['video']} ({title}) first: {local(first['at'])}."

@@ -146,6 +146,8 @@ def _tell(summary: Summary, given: dict[str, Any]) -> None:
         output.report(given["report"], answer)
     if given["json"]:
         output.as_json(answer)
-    elif summary.outcome != "refused" and not (given["quiet"] and summary.exit_code == 0):
+        return
+    begun = summary.outcome != "refused" or summary.selected
+    if begun and not (given["quiet"] and summary.exit_code == 0):
         for text in output.summary(answer, given["to"]):
             output.line(text)

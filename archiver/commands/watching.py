@@ -8,6 +8,7 @@ Rule 2: watching never outlives the run, and never breaks it.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from archiver.adapters.clock import SystemClock
-from archiver.console_lines import DETAIL, NEWS, WARNING, JsonLines, Lines
+from archiver.console_lines import DETAIL, MUTE, NEWS, WARNING, JsonLines, Lines
 from archiver.core.model import Instant
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def now() -> Instant:
 def watcher(given: dict[str, Any]) -> Lines:
     """The console that suits the options and the place where standard error leads."""
     least = WARNING if given.get("quiet") else DETAIL if given.get("verbose") else NEWS
+    if sys.stderr is None:  # as after `2>&-`
+        return Lines(io.StringIO(), now, least=MUTE)
     if given.get("log_format") == "json":
         return JsonLines(sys.stderr, now, least=least)
     bars = not given.get("quiet") and not given.get("no_progress")
