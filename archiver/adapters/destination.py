@@ -69,6 +69,7 @@ def open_destination(
             for name in _made_private(root, system)
         ]
         archive_id = found or _write_id(root, system)
+        os.close(system.open_folder(root, "data", make=True))  # a bag has one, be it empty
         _probe(opened[1], system)
     except OSError as error:
         _close(opened)
@@ -186,15 +187,16 @@ def _write_id(root: int, system: Os) -> str:
 
 def _probe(folder: int, system: Os) -> None:
     """Write a byte, so that a full or read-only disk is told before anything is asked for."""
-    name = "probe.tmp"
-    if exists(name, folder):
-        system.unlink(name, folder)
+    name = f"probe-{uuid.uuid4()}.tmp"  # a run may hold the lock, and another one look in
     fd = open_new(name, folder)
     try:
         system.write_all(fd, memoryview(b"."), 0)
     finally:
         os.close(fd)
-        system.unlink(name, folder)
+        try:
+            system.unlink(name, folder)
+        except FileNotFoundError:
+            pass  # the run that holds the lock has cleared up
 
 
 def _close(fds: list[int]) -> None:

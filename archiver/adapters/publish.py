@@ -17,8 +17,7 @@ import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import aiofiles
 
@@ -80,16 +79,11 @@ class LocalVault:
         self._threads.close()
         self._home.close()
 
-    def __enter__(self) -> LocalVault:
+    def __enter__(self) -> Self:
         """Return the vault itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close it."""
         self.close()
 
@@ -151,6 +145,8 @@ class LocalVault:
             found = await self._run("publishing", lambda: find(shelf.folder, name, want))
             if found is None:
                 raise CorruptError("neither the download nor the published file is there any more")
+        # A fetched job has a reason where its container is flawed, or where it was hindered since.
+        flaw = await self.check(key, job.saved) if job.reason else None
         infos = [await self._sidecar(job, shelf)] if key.kind == "video" else []
         if found is None:
 
@@ -160,7 +156,7 @@ class LocalVault:
 
             found = await self._run("publishing", place)
         self._hashed.pop(key, None)
-        return (self._holding(job, key.kind, found), *infos)
+        return (self._holding(job, key.kind, found, flaw), *infos)
 
     async def put(self, path: str, content: bytes) -> Placed:
         """Publish a small payload file under *path* (below ``data/``), never over another.
@@ -261,9 +257,12 @@ class LocalVault:
             raise CorruptError("the download changed on the disk after it was checked")
         return True
 
-    def _holding(self, job: Job, kind: str, placed: Placed) -> Holding:
+    def _holding(self, job: Job, kind: str, placed: Placed, flaw: str | None = None) -> Holding:
         key, saved = job.key, job.saved
-        came = {"etag": saved.etag, "last_modified": saved.last_modified, "joined": saved.joined}
+        came = {
+            "etag": saved.etag, "last_modified": saved.last_modified, "joined": saved.joined,
+            "measured": saved.measured, "flaw": flaw,
+        }  # fmt: skip
         provenance = json.dumps({n: v for n, v in came.items() if v}, sort_keys=True)
         return Holding(
             key.video_id, kind, key.variant, key.version, placed.path, placed.bytes,

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import stat
 import threading
-import unicodedata
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,27 +21,21 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from archiver.core import bag
-from archiver.core.model import Holding
+from archiver.care.witness import (
+    Finding,
+    hash_open,
+    is_fresh,
+    open_below,
+    path_number,
+    tag_findings,
+)
+from archiver.core.model import Holding, Instant
 from archiver.core.naming import display
 
 SCHEMA = 1
-READ_BYTES = 1 << 20
 AT_ONCE = 2  # files read at the same time: more only makes a disk seek
+SKEW_MOST_S = 60.0  # between the clock of this machine and that of a share
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A file that is not as it was recorded; ``id`` is the video's, "" where there is none."""
-
-    id: str
-    path: str
-    reason: str
-
-    def as_json(self) -> dict[str, str]:
-        """The object of the public report."""
-        return {"id": self.id, "path": self.path, "reason": self.reason}
 
 
 @dataclass(slots=True)
@@ -83,6 +75,7 @@ async def verify(
     *,
     night: int = 0,
     settled: bool = False,
+    started_at: Instant | None = None,
 ) -> Verdict:
     """Compare every file with its holding, then the folder and the tag files with all of them.
 
@@ -92,6 +85,8 @@ async def verify(
         progress: told of each file that was looked at.
         night: turns the sample: 1 / sample nights in a row read every file once.
         settled: no run is going on and none was killed: each holding has its manifest line.
+        started_at: when *holdings* were read, by this machine's clock.  A file that came since is
+            not called unknown: a run that goes on has recorded it meanwhile.
     """
     root, known, verdict = os.fspath(dest), dict[int, int](), Verdict()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify")
@@ -100,7 +95,7 @@ async def verify(
     running: dict[asyncio.Future[_Seen], Holding] = {}
     try:
         async for holding in _each(holdings):
-            known[_number(holding.path)] = int(holding.sha256[:15], 16)
+            known[path_number(holding.path)] = int(holding.sha256[:15], 16)
             whole = crc32(holding.path.encode()) % slices == night % slices
             if len(running) >= AT_ONCE:
                 await _note_one(running, verdict, progress)
@@ -108,8 +103,10 @@ async def verify(
             running[loop.run_in_executor(pool, look)] = holding
         while running:
             await _note_one(running, verdict, progress)
-        verdict.unknown += await loop.run_in_executor(pool, lambda: list(_unknown(root, known)))
-        tags = partial(_tag_findings, root, known, settled=settled)
+        since = None if started_at is None else started_at - SKEW_MOST_S
+        strays = partial(_unknown, root, known, since)
+        verdict.unknown += await loop.run_in_executor(pool, lambda: list(strays()))
+        tags = partial(tag_findings, root, known, since, settled=settled)
         verdict.changed += await loop.run_in_executor(pool, tags)
     finally:
         stop.set()  # a cancelled verification does not read a large file to its end
@@ -148,7 +145,7 @@ async def _note_one(
 
 def _look(root: str, holding: Holding, stop: threading.Event, *, whole: bool) -> _Seen:
     try:
-        fd = _open_below(root, holding.path)
+        fd = open_below(root, holding.path)
     except (FileNotFoundError, NotADirectoryError):
         return _Seen(missing="the file is not there")
     except OSError as error:
@@ -159,7 +156,7 @@ def _look(root: str, holding: Holding, stop: threading.Event, *, whole: bool) ->
             return _Seen(changed="it is not a plain file")
         if found.st_size != holding.bytes:
             return _Seen(changed=f"{found.st_size} bytes instead of {holding.bytes}")
-        if whole and _hash(fd, stop) != holding.sha256:
+        if whole and hash_open(fd, stop) != holding.sha256:
             return _Seen(changed="the SHA-256 differs")
     except OSError as error:
         return _Seen(changed=_cannot_read(error))
@@ -174,32 +171,7 @@ def _cannot_read(error: OSError) -> str:
     return f"it cannot be read: {error.strerror}"
 
 
-def _open_below(root: str, path: str) -> int:
-    """Open a file below *root* step by step, through no symlink."""
-    *folders, name = path.split("/")
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    for step, flags in [*((f, os.O_DIRECTORY) for f in folders), (name, os.O_NONBLOCK)]:
-        parent = fd
-        try:
-            fd = os.open(step, os.O_RDONLY | os.O_NOFOLLOW | flags, dir_fd=parent)
-        finally:
-            os.close(parent)
-    return fd
-
-
-def _hash(fd: int, stop: threading.Event) -> str:
-    digest = hashlib.sha256()
-    while not stop.is_set() and (block := os.read(fd, READ_BYTES)):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _number(path: str) -> int:
-    """A path as one number; some file systems give names back in another normal form."""
-    return hash(unicodedata.normalize("NFC", path))
-
-
-def _unknown(root: str, known: dict[int, int]) -> Iterator[Finding]:
+def _unknown(root: str, known: dict[int, int], since: float | None) -> Iterator[Finding]:
     """Everything below ``data/`` that no holding names: files, links, whatever else."""
     folders = ["data"] if os.path.lexists(os.path.join(root, "data")) else []
     while folders:
@@ -214,63 +186,10 @@ def _unknown(root: str, known: dict[int, int]) -> Iterator[Finding]:
             path = f"{folder}/{name}"
             if is_folder:
                 folders.append(path)
-            elif name not in _LITTER and _number(path) not in known:
+            elif name in _LITTER or path_number(path) in known or is_fresh(root, path, since):
+                pass
+            else:
                 yield Finding("", display(path), "no record names it")
-
-
-def _tag_findings(root: str, known: dict[int, int], *, settled: bool) -> list[Finding]:
-    """What is wrong with the bag's own files."""
-    due = settled and bool(known)
-    damaged = list(_damaged_tags(root, due))
-    if damaged:  # a run may have been between two of them: look again, once
-        damaged = list(_damaged_tags(root, due))
-    unlisted = set(known) if settled else set()
-    return damaged + list(_manifest_findings(root, known, unlisted))
-
-
-def _damaged_tags(root: str, due: bool) -> Iterator[Finding]:
-    # It is written last, after bag-info: a bag that has the one must have the other.
-    here = {n for n in bag.TAG_FILES if os.path.lexists(os.path.join(root, n))}
-    if bag.TAG_MANIFEST not in here and (due or bag.BAG_INFO in here):
-        yield Finding("", bag.TAG_MANIFEST, "the file is not there")
-    for line in _lines(root, bag.TAG_MANIFEST):
-        sha256, name = bag.parse_line(line) or ("", bag.TAG_MANIFEST)
-        try:
-            fd = _open_below(root, name)
-        except OSError as error:
-            yield Finding("", display(name), f"a file of the bag is damaged: {error.strerror}")
-            continue
-        try:
-            if _hash(fd, threading.Event()) != sha256:
-                yield Finding("", display(name), "its hash is not the tag manifest's")
-        finally:
-            os.close(fd)
-
-
-def _manifest_findings(root: str, known: dict[int, int], unlisted: set[int]) -> Iterator[Finding]:
-    for line in _lines(root, bag.MANIFEST):
-        entry = bag.parse_line(line)
-        if entry is None:
-            yield Finding("", bag.MANIFEST, "a line of the manifest cannot be read")
-            continue
-        sha256, path = entry
-        number = _number(path)
-        unlisted.discard(number)
-        if number not in known:
-            yield Finding("", display(path), "the manifest names it, no record does")
-        elif known[number] != int(sha256[:15], 16):
-            yield Finding("", display(path), "the manifest has another hash than the record")
-    if unlisted:
-        yield Finding("", bag.MANIFEST, f"{len(unlisted)} files have no line in the manifest")
-
-
-def _lines(root: str, name: str) -> Iterator[str]:
-    try:
-        fd = _open_below(root, name)
-    except FileNotFoundError:
-        return
-    with open(fd, encoding="utf-8", errors="replace", newline="\n") as file:
-        yield from file
 
 
 async def _each(holdings: AsyncIterable[Holding] | Iterable[Holding]) -> AsyncIterator[Holding]:

@@ -26,6 +26,8 @@ def info_json(job: Job, shelf: Shelf) -> bytes:
     raw = _parsed(video.raw)
     at = video.added_at if video.added_at is not None else video.created_at
     length = video.length_s
+    if length is not None and not abs(length) < float("inf"):
+        length = None
     document = {
         "id": str(video.id), "title": video.title, "extractor": "ustream",
         "extractor_key": "Ustream", "webpage_url": f"{PAGE_URL}{video.id}",
@@ -36,7 +38,10 @@ def info_json(job: Job, shelf: Shelf) -> bytes:
         "channel_id": None if video.channel_id is None else str(video.channel_id),
         "archive": _archive(job, shelf), "video": raw,
     }  # fmt: skip
-    return json_bytes(document)
+    try:
+        return json_bytes(document)
+    except RecursionError:  # the writer gives up on nesting that the reader still took
+        return json_bytes({**document, "video": video.raw})
 
 
 def is_info_of(text: bytes, job: Job) -> bool:

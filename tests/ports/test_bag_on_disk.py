@@ -120,7 +120,9 @@ def test_an_empty_archive_is_a_bag_too(tmp_path: Path) -> None:
             await write_bag(vault, [], Instant(0.0))
 
     asyncio.run(run())
-    (tmp_path / "archive/data").mkdir(exist_ok=True)
+    manifest = tmp_path / "archive/manifest-sha256.txt"
+    assert manifest.read_bytes() == b""
+    assert (tmp_path / "archive/data").is_dir()
     assert bagit.Bag(str(tmp_path / "archive")).info["Payload-Oxum"] == "0.0"
 
 

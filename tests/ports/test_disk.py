@@ -7,6 +7,8 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,41 @@ def test_a_new_parts_name_is_synced_too(tmp_path: Path) -> None:
             await part.close()
 
     asyncio.run(run())
+
+
+_LIMITED = """
+import asyncio, resource, sys
+from archiver.core.model import NOTHING, JobKey, VideoId
+from archiver.errors import DestinationError
+from tests.ports.disk_world import fill, opened
+from pathlib import Path
+
+async def run():
+    with opened(Path(sys.argv[1]), buffer_bytes=4096) as vault:
+        part, _ = await vault.part(JobKey(VideoId(5)), NOTHING)
+        await fill(part, b"x" * 8192)
+        print(await part.sync())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        try:
+            await fill(part, b"x" * 8192)
+        except DestinationError as error:
+            print(error)
+        await part.close()
+
+asyncio.run(run())
+"""
+
+
+def test_the_systems_own_limit_is_told(tmp_path: Path) -> None:
+    """A real refusal by a real kernel: first a short write, then an error; synced bytes stay."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    durable, said = done.stdout.splitlines()
+    assert durable == "8192"
+    assert said.startswith("The file is too large for this file system")
+    assert 8192 <= part_path(tmp_path).stat().st_size <= 10_000

@@ -19,7 +19,7 @@ from archiver.adapters.disk import Os
 from archiver.adapters.publish import LocalVault
 from archiver.core.model import NOTHING, Instant, Job, JobKey, Saved, Video, VideoId
 from archiver.errors import CorruptError, DestinationError
-from archiver.ports import Shelf
+from archiver.ports import Part, Shelf, Vault
 from archiver.records.info import info_json, is_info_of
 from tests.ports.disk_world import MP4, NOW, FailingOs, fetched, fill, opened, shelf_of, tree
 
@@ -259,7 +259,7 @@ def test_a_symlink_below_the_archive_is_not_followed(tmp_path: Path) -> None:
     job = downloaded(tmp_path)
     outside = tmp_path / "outside"
     outside.mkdir()
-    (tmp_path / "archive/data").symlink_to(outside)
+    (tmp_path / "archive/data/account").symlink_to(outside)
     with pytest.raises(DestinationError):
         published(tmp_path, job)
     assert tree(outside) == []
@@ -393,6 +393,16 @@ def test_the_sidecar_holds_what_the_vendor_said(tmp_path: Path) -> None:
     assert json.loads(broken)["video"] == "{"
 
 
+@pytest.mark.parametrize("depth", [100, 500, 700, 900, 100_000])
+def test_no_listing_breaks_the_sidecar(depth: int) -> None:
+    """However deep the vendor's JSON is, and whatever its numbers, there is a sidecar."""
+    raw = '{"a":' * depth + "1" + "}" * depth
+    video = replace(SHELF.video, raw=raw, length_s=float("inf"), added_at=Instant(float("nan")))
+    found = json.loads(info_json(Job(KEY), replace(SHELF, video=video)))
+    assert found["duration"] is found["timestamp"] is found["upload_date"] is None
+    assert found["video"] in (raw, json.loads(raw) if depth < 1000 else raw)
+
+
 def test_an_empty_folder_becomes_an_archive_once(tmp_path: Path) -> None:
     """Made with all its parents, recognised by its id, closed to other users."""
     with LocalVault.open(tmp_path / "a/b", True) as vault:
@@ -403,6 +413,7 @@ def test_an_empty_folder_becomes_an_archive_once(tmp_path: Path) -> None:
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     assert sorted(p.name for p in private.iterdir()) == ["archive-id", "damaged", "parts"]
     (private / "archive-id").write_bytes(b"")  # a crash while it was made
+    (tmp_path / "a/b/data").rmdir()
     with LocalVault.open(tmp_path / "a/b", True) as vault:
         assert vault.archive_id != first
 
@@ -483,3 +494,34 @@ def test_a_disk_that_takes_nothing_is_told_at_once(tmp_path: Path, code: int) ->
         opened(tmp_path, FailingOs("pwrite", code))
     assert caught.value.hint
     assert files(tmp_path) == []
+
+
+def test_a_flaw_is_kept_with_the_file(tmp_path: Path) -> None:
+    """A broken video that came twice the same is archived, and its holding says so."""
+
+    async def publish(vault: LocalVault) -> None:
+        job = await fetched(vault, KEY, MP4[:-1])
+        flaw = await vault.check(KEY, job.saved)
+        video, info = await vault.publish(replace(job, reason=flaw or ""), SHELF)
+        assert json.loads(video.provenance) == {"flaw": flaw}
+        assert info.provenance == "{}"
+
+    in_vault(tmp_path, publish)
+
+
+def test_the_vault_is_what_the_engine_asks_for(tmp_path: Path) -> None:
+    """Types of the port and of the disk agree; a look beside a running run disturbs nothing."""
+
+    async def use(vault: LocalVault) -> None:
+        port: Vault = vault
+        part, _ = await vault.part(KEY, NOTHING)
+        same: Part = part
+        assert await port.check(JobKey(VideoId(9)), NOTHING) is None
+        with opened(tmp_path) as other:
+            assert other.archive_id == vault.archive_id
+        await fill(part, MP4)
+        await same.sync()
+        await same.close()
+
+    in_vault(tmp_path, use)
+    assert files(tmp_path) == [".archiver/parts/5.mp4.v1.part"]

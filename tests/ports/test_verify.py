@@ -211,3 +211,26 @@ def test_an_archive_without_payload_is_clean(tmp_path: Path) -> None:
     """Nothing was recorded, nothing is there."""
     (tmp_path / "archive").mkdir()
     assert verdict(tmp_path, []).is_clean
+
+
+def test_a_file_that_came_meanwhile_is_not_unknown(tmp_path: Path) -> None:
+    """A run that ends during a long verification raises no alarm about its own files."""
+    holdings = made(tmp_path)
+    read_before = holdings[:-2]
+    assert len(verdict(tmp_path, read_before, started_at=Instant(0.0)).unknown) == 0
+    assert verdict(tmp_path, read_before, started_at=Instant(0.0)).is_clean
+    long_after = Instant(4_000_000_000.0)
+    found = verdict(tmp_path, read_before, started_at=long_after)
+    assert len(found.unknown) == 2
+    assert len(found.changed) == 2  # the manifest's lines
+
+
+@pytest.mark.parametrize("name", ["../outside", "data", "gone"])
+def test_a_tampered_tag_manifest_leads_nowhere(tmp_path: Path, name: str) -> None:
+    """A line that names something else than a file of the bag is a finding, and is not read."""
+    holdings = made(tmp_path)
+    (tmp_path / "outside").write_bytes(b"")
+    tags = tmp_path / "archive" / TAG_MANIFEST
+    tags.write_text(f"{tags.read_text()}{hashlib.sha256(b'').hexdigest()}  {name}\n")
+    (finding,) = verdict(tmp_path, holdings).changed
+    assert finding.path == name
