@@ -7,6 +7,7 @@ Rule 2: a person who must act gets one sentence and a hint; a traceback means a 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -195,4 +196,8 @@ def app() -> None:
 
 def main() -> NoReturn:
     """The console script."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # From here on a request to stop is one, also while a command is still being imported.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     app.main()

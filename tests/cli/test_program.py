@@ -249,3 +249,18 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_outside_a_run_is_a_stop_too(number: str) -> None:
+    """Even before there is anything to stop: code 5 and a sentence, no traceback."""
+    done = python(
+        "import os, signal, click\n"
+        "from archiver.cli import main\n"
+        "from archiver.commands import status\n"
+        f"kill = lambda: os.kill(os.getpid(), signal.{number})\n"
+        "status.command = click.Command('status', callback=kill)\n"
+        "import sys; sys.argv = ['archiver', 'status']; main()"
+    )
+    assert (done.returncode, "run it again" in done.stderr) == (5, True), done.stderr
+    assert "Traceback" not in done.stderr
