@@ -2,9 +2,9 @@
 
 Rule 1: pages are asked for at our own address; of ``paging.next`` only the query is taken.
 Rule 2: an object is told once; a page that brings nothing new ends the walk.
-Rule 3: a walk during which something moved (an id seen on an earlier page, a changed counter) is
-        repeated until two agree, three times at most; a quiet listing costs one call a page.
-        A deletion that no counter shows stays unseen until the next night.
+Rule 3: a walk during which something moved (an id of an earlier page, a changed counter, an empty
+        page before the last) is repeated until two agree, three times at most; a quiet listing
+        costs one call a page.  A deletion that no counter shows stays unseen until the next night.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class _Walk:
         new = {item.id: item for item in items if item.id not in self.ids}
         self.moved |= any(item.id in self.ids for item in items)
         self.moved |= self.pages > 0 and page.counts != self.counts
+        self.moved |= not page.objects and bool(page.next)  # its videos may be missing
         self.ids.update(new)
         self.counts, self.pages = page.counts, self.pages + 1
         self.empty = 0 if page.objects else self.empty + 1

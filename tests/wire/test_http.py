@@ -1,0 +1,102 @@
+"""What the sessions promise about TLS: always verified, with the owner's authority added."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+import trustme
+
+from archiver.account import Account, Secret
+from archiver.adapters.http import Line, open_sessions, origin_of, tcp_connector
+from archiver.adapters.vendor.client import VendorClient
+from archiver.core.model import JobKey, Readiness, VideoId
+from archiver.errors import WeatherError
+from tests.wire.door import Clock
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One call, one answer."""
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"downloadable":{"status":"pending"}}'
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + body)
+        await writer.drain()
+    except (asyncio.IncompleteReadError, OSError):
+        pass
+    writer.close()
+
+
+def test_only_a_trusted_certificate_is_spoken_to(tmp_path: Path) -> None:
+    """An unknown authority is weather, nothing is sent; named in the CA file it is trusted."""
+
+    async def story() -> None:
+        authority = trustme.CA()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("localhost").configure_cert(context)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        for ca_file in (None, str(tmp_path / "ca.pem")):
+            account = Account(url, url, access_token=Secret("ready"), ca_file=ca_file)
+            async with open_sessions(account) as sessions:
+                client = VendorClient(sessions.api, account, Clock())
+                key = JobKey(VideoId(1))
+                if ca_file is not None:
+                    assert (await client.status(key)).status is Readiness.PENDING
+                    continue
+                with pytest.raises(WeatherError, match="TLS") as caught:
+                    await client.status(key)
+                assert not caught.value.sent
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(story())
+
+
+def test_the_extra_authority_does_not_replace_the_known_ones(tmp_path: Path) -> None:
+    """The context for both sessions verifies, and knows the system's authorities and ours."""
+
+    async def story() -> None:
+        trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        seen: list[Line] = []
+
+        def connector(line: Line) -> aiohttp.BaseConnector:
+            seen.append(line)
+            return tcp_connector(line)
+
+        account = Account(ca_file=str(tmp_path / "ca.pem"))
+        async with open_sessions(account, requests=3, downloads=5, connector=connector):
+            assert [line.purpose for line in seen] == ["api", "downloads"]
+            assert [line.limit for line in seen] == [5, 7]
+        known = len(ssl.create_default_context().get_ca_certs())
+        for line in seen:
+            assert line.tls.verify_mode is ssl.CERT_REQUIRED
+            assert line.tls.check_hostname
+            assert len(line.tls.get_ca_certs()) == known + 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://API.example/x?y=1", "https://api.example"),
+        ("https://api.example:443", "https://api.example"),
+        ("http://api.example:443", "http://api.example:443"),
+        ("https://me:word@api.example:8443/", "https://api.example:8443"),
+        ("http://[::1]:80/x", "http://[::1]"),
+        ("ftp://api.example", ""),
+        ("https://", ""),
+        ("http://[", ""),
+        ("http://h:port", ""),
+        ("", ""),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
+    """Credentials, path, case and the scheme's own port are not part of it."""
+    assert origin_of(url) == origin
