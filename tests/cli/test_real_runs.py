@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -296,3 +297,23 @@ def read_all(descriptor: int) -> str:
             got += chunk
     os.close(descriptor)
     return got.decode()
+
+
+def test_the_fullest_log_holds_no_secret_and_every_line_is_an_object(tmp_path: Path) -> None:
+    """``--verbose --log-format json``: the life of each file, without tokens and signatures."""
+
+    async def story() -> None:
+        async with Emulator(SMALL) as emulator:
+            code, out, err = await archiver(
+                "run", "account", "--to", str(tmp_path / "a"), "--verbose", "--log-format", "json",
+                env={**reaching(emulator), "ARCHIVER_TO": str(tmp_path / "not here")},
+            )  # fmt: skip
+            assert code == 0, err
+            events = [json.loads(line)["event"] for line in err.splitlines()]
+            assert {"asking", "ready", "fetched", "archived"} <= set(events)
+            assert emulator.client_secret not in out + err
+            assert emulator.access_token not in out + err
+            assert re.search(r"https?://\S+\?\w", out + err) is None
+        assert os.listdir(tmp_path) == ["a"]
+
+    asyncio.run(story())
