@@ -1,4 +1,4 @@
-"""The program as a process, against a real vendor on real sockets: stopping, resuming, reading."""
+"""The program as a process, against a real vendor on real sockets: results, logs, reports."""
 
 from __future__ import annotations
 
@@ -9,60 +9,12 @@ import json
 import os
 import pty
 import re
-import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
-
-SMALL = EmulatorConfig(
-    videos=4, channels=1, playlists=0, size=(20_000, 60_000), generation_s=(0.05, 0.2)
-)
-# A window of a day and a line this slow: whatever is running is still running when we look.
-SLOW = EmulatorConfig(
-    videos=4, channels=1, playlists=0, size=(400_000, 500_000), generation_s=(0.0, 0.1),
-    line_bytes_s=100_000.0,
-)  # fmt: skip
-
-
-async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subprocess.Process:
-    """``archiver`` with these arguments, and nothing but *env* around it, as under cron."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "archiver", *args, env={"HOME": "/nonexistent", **env},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **more,
-    )  # fmt: skip
-
-
-async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    """Exit code and both outputs."""
-    out, err = await asyncio.wait_for(process.communicate(), 40)
-    return process.returncode, out.decode(), err.decode()
-
-
-async def archiver(*args: str, env: dict[str, str] | None = None) -> tuple[int | None, str, str]:
-    """Run to the end."""
-    return await ended(await start(*args, env=env or {}))
-
-
-@contextlib.asynccontextmanager
-async def vendor(config: EmulatorConfig) -> AsyncIterator[dict[str, str]]:
-    """A vendor, and the environment in which the program reaches it."""
-    async with Emulator(config) as emulator:
-        yield reaching(emulator)
-
-
-def reaching(emulator: Emulator) -> dict[str, str]:
-    """The environment in which the program reaches a vendor."""
-    return {
-        "ARCHIVER_API_URL": emulator.api_url, "ARCHIVER_TOKEN_URL": emulator.token_url,
-        "ARCHIVER_CLIENT_ID": emulator.client_id,
-        "ARCHIVER_CLIENT_SECRET": emulator.client_secret,
-    }  # fmt: skip
+from tests.cli.processes import SMALL, archiver, reaching, vendor
 
 
 def test_the_demo_archives_and_the_archive_answers(tmp_path: Path) -> None:
@@ -156,93 +108,6 @@ def test_wrong_credentials_are_3_and_a_file_as_destination_is_4(tmp_path: Path) 
             assert (code, json.loads(out)["exit_code"]) == (4, 4)
             assert err.startswith("archiver: ")
             assert (tmp_path / "file").read_text() == "mine"
-
-    asyncio.run(story())
-
-
-async def downloading(process: asyncio.subprocess.Process) -> list[str]:
-    """Read the log until files are being made ready for download; what was said."""
-    assert process.stderr is not None
-    said: list[str] = []
-    while not any(" ready " in line for line in said):
-        line = await asyncio.wait_for(process.stderr.readline(), 20)
-        assert line, said
-        said.append(line.decode())
-    return said
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_signal_ends_it_in_order_and_the_next_run_goes_on(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    """Code 5 within seconds, a line that says how to go on, and nothing done twice."""
-
-    async def story() -> None:
-        to = str(tmp_path / "a")
-        async with Emulator(SLOW) as emulator:
-            env = reaching(emulator)
-            process = await start("run", "account", "--to", to, "--verbose", env=env)
-            await downloading(process)
-            process.send_signal(number)
-            code, out, err = await asyncio.wait_for(ended(process), 8)
-            assert code == 5, out + err
-            assert "stopping: " in err
-            assert "run the same command" in out
-            assert "Traceback" not in err
-            emulator.line.bytes_s = None
-            code, out, _ = await archiver("run", "account", "--to", to, "--json", env=env)
-            assert (code, json.loads(out)["outcome"]) == (0, "complete")
-            assert len(emulator.world.versions) == 4  # none was prepared twice
-
-    asyncio.run(story())
-
-
-def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    """Even if the first one had no effect at all; a doubled signal counts as one."""
-    code = (
-        "import asyncio, sys\n"
-        "from archiver.commands.watching import attend, watcher\n"
-        "async def deaf(stop):\n"
-        "    sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
-        "    await asyncio.get_running_loop().create_future()\n"
-        "attend(deaf, watcher({}))"
-    )
-
-    async def story() -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE
-        )
-        assert process.stderr is not None
-        await process.stderr.readline()
-        process.send_signal(signal.SIGHUP)
-        assert b"stopping: " in await process.stderr.readline()
-        while process.returncode is None:  # as a person would: until it has an effect
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 0.1)
-        assert process.returncode == 5
-        await process.stderr.read()
-
-    asyncio.run(story())
-
-
-def test_nohup_is_obeyed(tmp_path: Path) -> None:
-    """A hangup that the caller switched off does not stop the run."""
-
-    async def story() -> None:
-        to = str(tmp_path / "a")
-        async with Emulator(SLOW) as emulator:
-            env = reaching(emulator)
-            process = await start(
-                "run", "account", "--to", to, "--limit", "1", "--verbose", env=env,
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-            )  # fmt: skip
-            await downloading(process)
-            process.send_signal(signal.SIGHUP)
-            emulator.line.bytes_s = None
-            code, out, err = await ended(process)
-            assert (code, "Archived 1 video" in out) == (0, True), err
 
     asyncio.run(story())
 
