@@ -21,7 +21,7 @@ from archiver.errors import (
     SettingsError,
     WeatherError,
 )
-from tests.wire.door import SECRET, Asked, Clock, Door, reply, visit
+from tests.wire.door import SECRET, START, Asked, Clock, Door, reply, visit
 
 KEY = JobKey(VideoId(7))
 PENDING = {"downloadable": {"status": "pending", "download_url": None}}
@@ -339,6 +339,57 @@ def test_a_cancelled_call_leaves_nothing_behind() -> None:
                 door.asked.clear()
                 assert client.allowance().calls == 1
             assert (await client.status(KEY)).status is Readiness.PENDING
+
+    asyncio.run(story())
+
+
+def test_a_cancelled_probe_does_not_keep_the_host_closed() -> None:
+    """In bad weather the one probe is cancelled under way: the next call may probe at once."""
+
+    async def story() -> None:
+        async def answer(asked: Asked) -> web.Response:
+            if "/666/" in asked.path:
+                await asyncio.Event().wait()
+            return reply(PENDING, 200 if up else 503)
+
+        clock, up = Clock(), False
+        async with Door(answer).open() as door, visit(door, clock) as client:
+            with pytest.raises(WeatherError):
+                await client.status(KEY)
+            clock.at, up = clock.at + 1, True
+            probe = asyncio.create_task(client.status(JobKey(VideoId(666))))
+            while not door.calls("/666/"):
+                await asyncio.sleep(0)
+            with pytest.raises(WeatherError):
+                await client.status(KEY)
+            probe.cancel()
+            await asyncio.wait([probe])
+            await client.status(KEY)
+            assert client.weather.is_open(door.url)
+
+    asyncio.run(story())
+
+
+def test_a_call_without_an_answer_is_one_call_less() -> None:
+    """The server may have counted what we gave up on: it is not sent a call too many."""
+
+    async def story() -> None:
+        async def answer(asked: Asked) -> web.Response:
+            if "/666/" in asked.path:
+                await asyncio.Event().wait()
+            return reply(PENDING, remaining=3, reset=int(START) + 60)
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            await client.status(KEY)
+            assert client.allowance().calls == 3
+            for left in (2, 1, 0):
+                call = asyncio.create_task(client.status(JobKey(VideoId(666))))
+                while not door.calls("/666/"):
+                    await asyncio.sleep(0)
+                call.cancel()
+                await asyncio.wait([call])
+                door.asked.clear()
+                assert client.allowance().calls == left
 
     asyncio.run(story())
 
