@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import trustme
+from aiohttp import web
 
 from archiver.account import Account, Secret
 from archiver.adapters.http import Line, open_sessions, origin_of, tcp_connector
 from archiver.adapters.vendor.client import VendorClient
 from archiver.core.model import JobKey, Readiness, VideoId
-from archiver.errors import WeatherError
-from tests.wire.door import Clock
+from archiver.errors import SettingsError, WeatherError
+from tests.wire.door import Asked, Clock, Door, reply, visit
+
+KEY = JobKey(VideoId(7))
+PENDING = {"downloadable": {"status": "pending", "download_url": None}}
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,3 +105,54 @@ def test_the_extra_authority_does_not_replace_the_known_ones(tmp_path: Path) -> 
 def test_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
     """Credentials, path, case and the scheme's own port are not part of it."""
     assert origin_of(url) == origin
+
+
+def test_the_sessions_carry_nothing_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """No cookie, netrc or proxy variable of the surroundings reaches a server."""
+
+    async def story() -> None:
+        def answer(asked: Asked) -> web.Response:
+            response = reply(PENDING)
+            response.set_cookie("session", "1")
+            return response
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            await client.status(KEY)
+            await client.status(KEY)
+            async with open_sessions(door.account()) as sessions:
+                for session in (sessions.api, sessions.downloads):
+                    async with session.get(f"{door.url}/plain"):
+                        pass
+            for asked in door.calls("plain"):
+                assert "Authorization" not in asked.head
+                assert asked.head["User-Agent"].startswith("archiver/")
+            assert all("Cookie" not in asked.head for asked in door.asked)
+            assert door.calls("plain")[1].head["Accept-Encoding"] == "identity"
+
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", "-----BEGIN CERTIFICATE-----\nx\n"])
+def test_a_bad_authority_file_is_a_setting_to_mend(content: str | None, tmp_path: Any) -> None:
+    """A missing or empty CA file is refused before anything is sent."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+
+    async def story() -> None:
+        with pytest.raises(SettingsError, match="CA file"):
+            async with open_sessions(Account(ca_file=str(path))):
+                pass
+        with pytest.raises(SettingsError, match="PROXY") as caught:
+            async with open_sessions(Account(proxy="socks5://me:pass@host")):
+                pass
+        assert "pass" not in str(caught.value)
+
+    asyncio.run(story())
