@@ -66,8 +66,9 @@ class Lister:
         """
         left = wanted.limit
         for source in sources:
-            before = self.listed
+            before, complete = self.listed, False
             async for page in self._pages(source):
+                complete = page.complete
                 batch = self._fresh(page, wanted)[:left]
                 await self._name_channels(batch)
                 if batch:
@@ -75,7 +76,14 @@ class Lister:
                 left = None if left is None else left - len(batch)
                 if left == 0:
                     return
-            await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
+            if complete:
+                await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
+            else:
+                self._observer.said(
+                    f"{source}: the listing changed or broke while it was read; "
+                    "what it missed comes with the next run",
+                    warning=True,
+                )
         if self.listed == 0:
             raise ListingError(
                 "The vendor lists no videos at all.",
@@ -137,7 +145,7 @@ class Lister:
     async def _channel(self, name: str) -> Channel:
         try:
             channel = await self._vendor.channel(name)
-        except (NotFoundError, DeniedError) as error:
+        except (NotFoundError, DeniedError, BadAnswerError) as error:
             raise ListingError(
                 f"The vendor knows no channel {name!r}, or does not show it to these credentials.",
                 "Check the number or name on the channel's page, and the credentials' role.",

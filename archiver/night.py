@@ -11,6 +11,7 @@ import anyio
 
 from archiver.account import Account
 from archiver.adapters.download import HttpSource
+from archiver.adapters.http import ConnectorFactory
 from archiver.adapters.throttle import Throttle
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant, VideoId
@@ -19,7 +20,15 @@ from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.errors import ArchiverError, ListingError, WeatherError
 from archiver.lister import Lister
-from archiver.opening import Archive, Connection, RunOptions, changing, connected
+from archiver.opening import (
+    REAL,
+    Archive,
+    Connection,
+    RunOptions,
+    Surroundings,
+    changing,
+    connected,
+)
 from archiver.perform import Hands
 from archiver.ports import Observer
 from archiver.records.manifest import write_bag
@@ -29,7 +38,12 @@ _FAILURES_MOST = 1000  # in a report; `archiver status` has the rest
 
 
 async def run(
-    dest: str, account: Account, options: RunOptions, observer: Observer, stop: anyio.Event
+    dest: str,
+    account: Account,
+    options: RunOptions,
+    observer: Observer,
+    stop: anyio.Event,
+    surroundings: Surroundings = REAL,
 ) -> Summary:
     """Archive what *options* select into *dest*; safe to repeat, to stop and to kill.
 
@@ -37,16 +51,23 @@ async def run(
         ArchiverError: nothing was begun.  What happens later is told by the summary.
     """
     account.checked().require_credentials()
-    async with changing(dest, create=True) as archive:
-        return await _Night(archive, account, options, observer).spend(stop)
+    async with changing(dest, create=True, surroundings=surroundings) as archive:
+        night = _Night(archive, account, options, observer, surroundings.connector)
+        return await night.spend(stop)
 
 
 class _Night:
     """The state of one run."""
 
     def __init__(
-        self, archive: Archive, account: Account, options: RunOptions, observer: Observer
+        self,
+        archive: Archive,
+        account: Account,
+        options: RunOptions,
+        observer: Observer,
+        connector: ConnectorFactory,
     ) -> None:
+        self._connector = connector
         self._archive, self._account, self._options = archive, account, options
         self._clock, self._ledger = archive.clock, archive.ledger
         self._tally = Tally(observer)
@@ -78,7 +99,7 @@ class _Night:
         style = await self._ledger.meta_get("secret style")
         connection = connected(
             self._account, self._clock, requests=options.requests, downloads=options.downloads,
-            max_wait_s=options.max_wait_s, style=style,
+            max_wait_s=options.max_wait_s, style=style, connector=self._connector,
         )  # fmt: skip
         async with connection as vendor:
             self._calls = vendor.calls

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import aiohttp
 from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.http import open_sessions
+from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import locked
 from archiver.adapters.publish import LocalVault
@@ -46,6 +46,17 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a test may put in the place of the real world: the time, and the way to hosts."""
+
+    clock: Callable[[], SystemClock] = SystemClock
+    connector: ConnectorFactory = tcp_connector
+
+
+REAL = Surroundings()
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
     """An archive that this process alone may change."""
 
@@ -55,20 +66,33 @@ class Archive:
 
 
 @asynccontextmanager
-async def changing(dest: str, *, create: bool) -> AsyncIterator[Archive]:
+async def changing(
+    dest: str, *, create: bool, surroundings: Surroundings = REAL
+) -> AsyncIterator[Archive]:
     """Open *dest* under its lock, finish what a crash left, and bring the bag up to date.
 
     Raises:
         DestinationError: it cannot be used.
     """
-    clock = SystemClock()
+    clock = surroundings.clock()
     with LocalVault.open(Path(dest), create=create, now=clock.now) as vault:
         private = Path(dest) / PRIVATE
         with locked(private / "lock", clock.now()):
+            _require_ledger(dest)
             async with await SqliteLedger.open(private / LEDGER) as ledger:
                 await recover(vault, ledger, clock)
                 await write_bag(vault, ledger.holdings(), clock.now())
                 yield Archive(vault, ledger, clock)
+
+
+def _require_ledger(dest: str) -> None:
+    """A ledger that is missing beside an archive's files is never silently begun anew."""
+    data = Path(dest) / "data"
+    if not (Path(dest) / PRIVATE / LEDGER).exists() and data.is_dir() and any(data.iterdir()):
+        raise DestinationError(
+            f"The ledger of the archive in {dest} is missing.",
+            f"Put {PRIVATE}/{LEDGER} back from a backup; the files under data/ are untouched.",
+        )
 
 
 @asynccontextmanager
@@ -106,6 +130,7 @@ async def connected(
     downloads: int = 8,
     max_wait_s: float = 60.0,
     style: str | None = None,
+    connector: ConnectorFactory = tcp_connector,
 ) -> AsyncIterator[Connection]:
     """Open the two sessions and the client.
 
@@ -117,7 +142,7 @@ async def connected(
     known: SecretStyle = next((each for each in STYLES if each == style), "body")
     sessions = open_sessions(
         account, requests=requests, downloads=downloads,
-        download_resolver=download_resolver(account),
+        download_resolver=download_resolver(account), connector=connector,
     )  # fmt: skip
     async with sessions as pair:
         vendor = VendorClient(

@@ -244,11 +244,16 @@ def apply(job: Job, event: Event) -> Job:
 
 
 def _with_saved(job: Job, saved: Saved | None) -> Job:
-    """New bytes are progress: a slow line must never run out of retries."""
+    """New bytes are progress: a slow line must never run out of retries.
+
+    Bytes that were there before and were thrown away are not new: a file that is bad each time
+    must run out of them.
+    """
     if saved is None:
         return job
-    if saved.bytes > job.saved.bytes:
-        return replace(job, saved=saved, failures=0, failing_since=None)
+    if saved.bytes > job.most_bytes:
+        most = saved.bytes
+        return replace(job, saved=saved, most_bytes=most, failures=0, failing_since=None)
     return replace(job, saved=saved)
 
 

@@ -152,6 +152,7 @@ class Job:
     available_at: Instant | None = None
     link: Link | None = None
     saved: Saved = NOTHING
+    most_bytes: int = 0  # that were ever saved: only beyond them is there progress
     expected_bytes: int | None = None
     expected_s: float | None = None
     sha256: str | None = None

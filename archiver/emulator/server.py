@@ -122,6 +122,13 @@ class Emulator:
         self._runners.append(runner)
         await web.SockSite(runner, bound).start()
 
+    def cut(self) -> None:
+        """Break every connection, as a cable that is pulled; new ones are accepted."""
+        for runner in self._runners:
+            for handler in runner.server.connections if runner.server else ():
+                if handler.transport is not None:
+                    handler.transport.abort()
+
     async def _put_date(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = self._date(request.path)
 

@@ -87,7 +87,7 @@ def test_failures_are_forgotten_only_for_new_bytes_success_or_a_person(
         return
     after = apply(job, event)
     if after.failures < job.failures:
-        grew = after.saved.bytes > job.saved.bytes
+        grew = after.saved.bytes > job.most_bytes
         assert grew or isinstance(event, life.Stored | life.Reopened)
 
 
@@ -136,6 +136,15 @@ def test_corrupt_bytes_are_forgotten_but_not_the_address() -> None:
     assert (after.state, after.link, after.saved, after.sha256) == (
         JobState.AVAILABLE, LINK, Saved(), "ab",
     )  # fmt: skip
+
+
+def test_a_file_that_is_bad_each_time_runs_out_of_retries() -> None:
+    """Bytes that were thrown away and came again are no progress."""
+    job = Job(KEY, JobState.AVAILABLE, link=LINK)
+    for failures in range(1, 9):
+        job = apply(job, life.Progressed(Saved(100)))
+        job = apply(job, life.Corrupt(Instant(1.0), "bad", Instant(2.0)))
+        assert job.failures == failures
 
 
 def test_a_part_lost_after_the_fetch_is_asked_for_before_it_is_posted() -> None:

@@ -34,7 +34,7 @@ _JOB = (
     *_KEY, "state", "due_at", "asked_at", "pending_at", "available_at", "link_url",
     "link_expires_at", "saved_bytes", "saved_total", "saved_etag", "saved_last_modified",
     "saved_source", "saved_joined", "expected_bytes", "expected_s", "sha256", "path", "polls",
-    "failures", "failing_since", "ran_out", "delete_at", "reason",
+    "failures", "failing_since", "ran_out", "delete_at", "reason", "most_bytes",
 )  # fmt: skip
 _VIDEO = (
     "id", "title", "channel_id", "channel_title", "created_at", "added_at", "size_bytes",
@@ -85,7 +85,7 @@ def _values(job: Job) -> Row:
         link.url if link else None, _stored(link.expires_at) if link else None,
         saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source, int(saved.joined),
         job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
-        job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason),
+        job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason), job.most_bytes,
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def job_of(row: Row) -> Job:
         saved=Saved(row[11], row[12], row[13], row[14], row[15], joined=bool(row[16])),
         expected_bytes=row[17], expected_s=row[18], sha256=row[19], path=row[20], polls=row[21],
         failures=row[22], failing_since=row[23], ran_out=row[24],
-        delete_at=NEVER if row[25] is None else row[25], reason=row[26],
+        delete_at=NEVER if row[25] is None else row[25], reason=row[26], most_bytes=row[27],
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ CREATE TABLE job (
     saved_source TEXT NOT NULL, saved_joined INTEGER NOT NULL,
     expected_bytes INTEGER, expected_s REAL, sha256 TEXT, path TEXT,
     polls INTEGER NOT NULL, failures INTEGER NOT NULL, failing_since REAL, ran_out INTEGER NOT NULL,
-    delete_at REAL, reason TEXT NOT NULL,
+    delete_at REAL, reason TEXT NOT NULL, most_bytes INTEGER NOT NULL,
     changed_at REAL NOT NULL, lease_owner TEXT, lease_until REAL, lease_token INTEGER,
     PRIMARY KEY (video_id, kind, variant, version)
 ) STRICT, WITHOUT ROWID;

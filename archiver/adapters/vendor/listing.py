@@ -9,7 +9,6 @@ Rule 3: a walk during which something moved (an id of an earlier page, a changed
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -19,8 +18,6 @@ from archiver.adapters.vendor import values, wire
 from archiver.adapters.vendor.call import Caller
 from archiver.core.model import Instant
 from archiver.errors import BadAnswerError, ListingError, WeatherError
-
-log = logging.getLogger("archiver.vendor")
 
 WALKS = 3  # of one listing, when it moves
 MOST_PAGES = 5_000  # a quarter of a million videos
@@ -79,6 +76,8 @@ class _Walk:
     empty: int = 0
     moved: bool = False
     cut: bool = False
+    odd: bool = False  # something on a page had no usable id
+    first: tuple[int, ...] = ()
 
     def take(self, items: list[ItemT], page: wire.Listed) -> list[ItemT]:
         """Take in a page; return what is new on it."""
@@ -86,6 +85,8 @@ class _Walk:
         self.moved |= any(item.id in self.ids for item in items)
         self.moved |= self.pages > 0 and page.counts != self.counts
         self.moved |= not page.objects and bool(page.next)  # its videos may be missing
+        if not self.pages:
+            self.first = tuple(item.id for item in items)
         self.ids.update(new)
         self.counts, self.pages = page.counts, self.pages + 1
         self.empty = 0 if page.objects else self.empty + 1
@@ -122,21 +123,32 @@ class Lister:
                 held = Batch(tuple(item for item in items if item.id not in told))
                 told.update(item.id for item in items)
             agreed = walk.ids == before
-            believed = not walk.cut and (not walk.moved or agreed)
+            believed = not walk.cut and (agreed or not await self._moved(query, walk))
             if believed or agreed or walk_number == WALKS:
-                yield Batch(held.items, believed)
+                yield Batch(held.items, believed and not walk.odd)
                 return
             if held.items:
                 yield held
             before = walk.ids
 
+    async def _moved(self, query: Query[ItemT], walk: _Walk) -> bool:
+        """Whether videos may have slipped from one page to another behind our back.
+
+        A deletion moves a video to a page that was read already, and leaves no trace but in a
+        counter.  Where the vendor gives none, page 1 of several is read once more: the newest
+        videos are those that are deleted and replaced.
+        """
+        if walk.moved or walk.counts or walk.pages < 2:
+            return walk.moved
+        page = await self._page(query, query.first())
+        return tuple(item.id for item in _readable(query, page)) != walk.first
+
     async def _walk(self, query: Query[ItemT], walk: _Walk) -> AsyncIterator[list[ItemT]]:
         params: dict[str, str] | None = query.first()
         while params is not None:
             page = await self._page(query, params)
-            items = [item for found in page.objects if (item := query.read(found)) is not None]
-            if len(items) < len(page.objects):
-                log.warning("listed objects without a usable id were left out")
+            items = _readable(query, page)
+            walk.odd |= len(items) < len(page.objects)
             new = walk.take(items, page)
             yield new
             following = next_params(query, params, page)
@@ -151,8 +163,14 @@ class Lister:
             params = following
 
     async def _page(self, query: Query[ItemT], params: Mapping[str, str]) -> wire.Listed:
+        def read(body: bytes) -> wire.Listed:
+            page = wire.listed(body, query.key)
+            if page.objects and not _readable(query, page):
+                raise BadAnswerError("nothing on the page has a usable id")
+            return page
+
         try:
-            return await self.patient(query.path, params, lambda body: wire.listed(body, query.key))
+            return await self.patient(query.path, params, read)
         except BadAnswerError as error:
             raise ListingError(
                 f"The vendor's listing {query.path} cannot be read: {error}.",
@@ -188,6 +206,10 @@ class Lister:
         better_at = self._caller.weather.closed_until(error.host, now)
         at = max(error.retry_at or now, better_at, now + LEAST_NAP_S)
         await self._clock.sleep_until(Instant(min(at, began_at + self._max_wait_s)))
+
+
+def _readable(query: Query[ItemT], page: wire.Listed) -> list[ItemT]:
+    return [item for found in page.objects if (item := query.read(found)) is not None]
 
 
 def next_params(

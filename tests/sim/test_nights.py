@@ -1,0 +1,296 @@
+"""Whole nights in minutes: the real program and the emulator, on a clock that jumps.
+
+Real: everything but the time.  A night of hours takes a second or two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import bagit
+
+from archiver import archive
+from archiver.core.model import NEVER, JobState, VideoId
+from archiver.core.selection import AccountSource, Filter, VideoSource
+from archiver.core.summary import Summary
+from archiver.opening import RunOptions
+from tests.hasty import Unplugged, Watcher, account_of, emulator, hastily, night, surroundings
+
+SMALL = (15_500, 60_000)
+
+
+def listing_alone(summary: Summary) -> bool:
+    calls = summary.api_calls
+    return (calls.request, calls.poll, summary.bytes_downloaded) == (0, 0, 0) and calls.list > 0
+
+
+def test_an_hour_without_network_costs_an_hour_and_nothing_else(tmp_path: Path) -> None:
+    """Nothing is parked, nothing is left, nothing is asked for twice."""
+    watcher = Watcher()
+
+    async def story() -> None:
+        generation = {"generation_s": (300.0, 1500.0)}
+        config: dict[str, Any] = {"videos": 40, "size": (200_000, 900_000), **generation}
+        async with emulator(line_bytes_s=20_000, **config) as vendor:
+            options = RunOptions(sources=(AccountSource(),))
+
+            async def pull_the_plug() -> None:
+                await anyio.sleep(600)
+                Unplugged.off = True
+                vendor.cut()
+                await anyio.sleep(3600)
+                Unplugged.off = False
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pull_the_plug)
+                summary = await archive.run(
+                    str(tmp_path), account_of(vendor), options, watcher, anyio.Event(),
+                    surroundings(lambda _: Unplugged()),
+                )  # fmt: skip
+            assert (summary.exit_code, summary.archived, summary.parked) == (0, 40, 0)
+            assert set(vendor.stats["posts_by_video"].values()) == {1}
+            assert vendor.stats["expired"] == 0
+
+    hastily(story())
+    seen = Counter(type(event).__name__ for _, event, _ in watcher.events)
+    assert seen["Hindered"] > 0, "the outage was not felt: the test proves nothing"
+    assert seen["GaveUp"] == 0
+    assert seen["Asked"] == 40
+
+
+def test_a_second_night_makes_listing_calls_alone(tmp_path: Path) -> None:
+    """Safe to repeat: nothing is asked for, nothing fetched, the bag stays as it is."""
+
+    async def story() -> None:
+        async with emulator(videos=12, size=SMALL) as vendor:
+            first = await night(tmp_path, vendor)
+            assert (first.exit_code, first.archived, first.already_archived) == (0, 12, 0)
+            tags = {p.name: p.read_bytes() for p in tmp_path.glob("*.txt")}
+            second = await night(tmp_path, vendor)
+            assert (second.archived, second.already_archived) == (0, 12)
+            assert listing_alone(second)
+            assert {p.name: p.read_bytes() for p in tmp_path.glob("*.txt")} == tags
+
+    hastily(story())
+    bagit.Bag(str(tmp_path)).validate()
+
+
+def test_new_replaced_renamed_and_deleted_videos_on_a_second_night(tmp_path: Path) -> None:
+    """Exactly what changed is fetched; nothing that stands there is touched."""
+
+    async def story() -> None:
+        async with emulator(videos=8, size=SMALL, channels=1, private_share=0.5) as vendor:
+            assert (await night(tmp_path, vendor)).exit_code == 0
+            before = {p: p.read_bytes() for p in (tmp_path / "data").rglob("*") if p.is_file()}
+            ids = list(vendor.world.account.videos)
+            new = vendor.world.add_video(title="Brand new").id
+            vendor.world.replace_video(ids[0], size=70_000)
+            vendor.world.rename_video(ids[1], "Another title")
+            vendor.world.delete_video(ids[2])
+            posts = vendor.stats["posts"]
+            second = await night(tmp_path, vendor)
+            assert (second.exit_code, second.archived, second.selected) == (0, 2, 8)
+            assert vendor.stats["posts"] == posts + 2
+            assert all(path.read_bytes() == content for path, content in before.items())
+            rows = [row.as_json() async for row in archive.catalogue(str(tmp_path))]
+            versions = {(row["id"], row["version"]): row for row in rows}
+            assert len(rows) == 10
+            assert versions[str(ids[0]), 2]["path"].endswith(f"[{ids[0]}] v2.mp4")
+            assert versions[str(ids[1]), 1]["title"] == "Another title"
+            assert versions[str(ids[2]), 1]["state"] == "archived"
+            assert versions[str(new), 1]["state"] == "archived"
+            assert listing_alone(await night(tmp_path, vendor))
+
+    hastily(story())
+    bagit.Bag(str(tmp_path)).validate()
+
+
+def test_a_token_that_ends_during_the_night_is_renewed_before(tmp_path: Path) -> None:
+    """Ten minutes of life, an hour of work: no call is refused."""
+
+    async def story() -> None:
+        async with emulator(
+            videos=10, size=(4_000_000, 8_000_000), generation_s=(60.0, 300.0),
+            line_bytes_s=20_000, token_life_s=600,
+        ) as vendor:  # fmt: skip
+            summary = await night(tmp_path, vendor)
+            assert summary.exit_code == 0
+            assert vendor.stats["unauthorized"] == 0
+            assert 2 <= summary.api_calls.token == vendor.stats["tokens"]
+
+    hastily(story())
+
+
+def test_the_rate_limit_is_kept_before_a_429_comes(tmp_path: Path) -> None:
+    """Twenty calls a minute are enough, and no twenty-first is tried."""
+
+    async def story() -> None:
+        async with emulator(
+            videos=60, size=SMALL, rate_limit=20, rate_period_s=60.0, generation_s=(1.0, 90.0)
+        ) as vendor:
+            summary = await night(tmp_path, vendor)
+            assert (summary.exit_code, summary.archived) == (0, 60)
+            assert vendor.stats["rate_limited"] == 0
+
+    hastily(story())
+
+
+def test_without_headers_a_429_is_backed_off_from(tmp_path: Path) -> None:
+    """It is nobody's fault: nothing is counted, nothing parked."""
+
+    async def story() -> None:
+        async with emulator(
+            videos=40, size=SMALL, rate_limit=20, rate_period_s=60.0, rate_headers=False
+        ) as vendor:
+            summary = await night(tmp_path, vendor)
+            assert (summary.exit_code, summary.archived, summary.parked) == (0, 40, 0)
+            assert 0 < vendor.stats["rate_limited"] < 60
+
+    hastily(story())
+
+
+def test_a_tight_window_wastes_next_to_nothing(tmp_path: Path) -> None:
+    """80 files, a line that carries 15 of them in a window: under 5 % run out."""
+
+    async def story() -> None:
+        size = (1_000_000, 4_000_000)
+        async with emulator(
+            videos=80, size=size, line_bytes_s=600_000, window_s=80.0, generation_s=(3.0, 20.0)
+        ) as vendor:
+            summary = await night(tmp_path, vendor)
+            assert (summary.exit_code, summary.archived) == (0, 80)
+            assert vendor.stats["expired"] < 0.05 * vendor.stats["versions"]
+            line_s = summary.bytes_archived / 600_000
+            assert summary.seconds < 1.3 * line_s
+
+    hastily(story())
+
+
+def test_a_version_that_ran_out_is_asked_for_again_by_itself(tmp_path: Path) -> None:
+    """The plug is out for longer than the window: every version dies, no video does."""
+
+    async def story() -> None:
+        async with emulator(
+            videos=6, size=(100_000, 300_000), window_s=300.0, generation_s=(60.0, 90.0)
+        ) as vendor:
+
+            async def pull_the_plug() -> None:
+                await anyio.sleep(50)
+                Unplugged.off = True
+                vendor.cut()
+                await anyio.sleep(600)
+                Unplugged.off = False
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pull_the_plug)
+                summary = await archive.run(
+                    str(tmp_path), account_of(vendor), RunOptions(sources=(AccountSource(),)),
+                    Watcher(), anyio.Event(), surroundings(lambda _: Unplugged()),
+                )  # fmt: skip
+            assert (summary.exit_code, summary.archived) == (0, 6)
+            assert vendor.stats["posts"] > 6
+
+    hastily(story())
+
+
+def test_a_time_limit_ends_cleanly_and_the_next_night_goes_on(tmp_path: Path) -> None:
+    """Code 5, nothing lost, no byte fetched twice but what was in the air."""
+
+    async def story() -> None:
+        async with emulator(videos=12, size=(400_000, 800_000), line_bytes_s=10_000) as vendor:
+            first = await night(tmp_path, vendor, max_duration_s=200.0)
+            assert (first.exit_code, first.outcome) == (5, "stopped")
+            assert 0 < first.remaining < 12
+            second = await night(tmp_path, vendor)
+            assert (second.exit_code, second.remaining) == (0, 0)
+            assert set(vendor.stats["posts_by_video"].values()) == {1}
+
+    hastily(story())
+
+
+def test_a_selection_is_kept_and_other_videos_are_left_alone(tmp_path: Path) -> None:
+    """Sources that overlap count once; what the filter leaves out is not asked for."""
+
+    async def story() -> None:
+        async with emulator(videos=10, size=SMALL, channels=1) as vendor:
+            ids = [VideoId(number) for number in vendor.world.account.videos]
+            twice = (VideoSource(ids[3]), VideoSource(ids[3]), VideoSource(ids[4]))
+            some = await night(tmp_path, vendor, sources=twice)
+            assert (some.selected, some.archived) == (2, 2)
+            limited = await night(tmp_path, vendor, filter=Filter(limit=3))
+            assert limited.selected == 3
+            private = await night(tmp_path, vendor, filter=Filter(protect="private"))
+            assert private.exit_code == 0
+            levels = {v.protect for n, v in vendor.world.account.videos.items()}
+            assert levels == {"public", "private"}
+            every = await night(tmp_path, vendor)
+            assert every.selected == 10
+
+    hastily(story())
+
+
+def test_a_listing_that_lost_half_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
+    """A role that changed looks like this; nothing is marked as gone."""
+
+    async def story() -> None:
+        async with emulator(videos=10, size=SMALL, channels=1) as vendor:
+            assert (await night(tmp_path, vendor)).exit_code == 0
+            for number in list(vendor.world.account.videos)[:7]:
+                vendor.world.delete_video(number)
+            refused = await night(tmp_path, vendor)
+            assert (refused.exit_code, refused.outcome) == (1, "refused")
+            assert "--accept-shrunk" in refused.message
+            accepted = await night(tmp_path, vendor, accept_shrunk=True)
+            assert (accepted.exit_code, accepted.selected, accepted.gone) == (0, 3, 0)
+            states = (await archive.status(str(tmp_path))).states
+            assert states == {JobState.ARCHIVED: 10}
+
+    hastily(story())
+
+
+def test_an_empty_listing_is_an_error_and_an_empty_selection_is_none(tmp_path: Path) -> None:
+    """Silent success with nothing archived would be the worst outcome."""
+
+    async def story() -> None:
+        async with emulator(videos=2, size=SMALL, channels=1) as vendor:
+            nothing = await night(tmp_path, vendor, filter=Filter(since=NEVER))
+            assert (nothing.exit_code, nothing.selected) == (0, 0)
+            for number in list(vendor.world.account.videos):
+                vendor.world.delete_video(number)
+            empty = await night(tmp_path, vendor)
+            assert (empty.exit_code, empty.outcome) == (1, "refused")
+            assert "role" in empty.message
+
+    hastily(story())
+
+
+def test_what_was_learnt_is_kept_for_the_next_night(tmp_path: Path) -> None:
+    """The second night's first polls come when files are ready."""
+
+    async def story() -> None:
+        async with emulator(videos=30, size=SMALL, generation_s=(40.0, 60.0)) as vendor:
+            first = await night(tmp_path, vendor, filter=Filter(limit=15))
+            second = await night(tmp_path, vendor)
+            assert second.api_calls.poll < first.api_calls.poll
+            assert second.api_calls.poll <= 2 * 15
+
+    hastily(story())
+
+
+def test_a_summary_is_kept_for_status(tmp_path: Path) -> None:
+    """`status` tells how the last runs went, in the words of their own reports."""
+
+    async def story() -> None:
+        async with emulator(videos=2, size=SMALL) as vendor:
+            summary = await night(tmp_path, vendor)
+            told = await archive.status(str(tmp_path))
+            assert told.last_runs == [json.loads(json.dumps(summary.as_json()))]
+            assert told.running is None
+
+    hastily(story())
+    assert asyncio.run(archive.verify(str(tmp_path))).exit_code == 0
