@@ -2,37 +2,48 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-READY := $(VENV)/.ready
+READY := $(VENV)/.ready-$(notdir $(PYTHON))
+DEV := $(READY)-dev
 SEEDS ?= 60
 N ?= 200
 
 help:    ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
+# A set-up counts once it came to its end; one that was interrupted, or was made by another Python,
+# is made anew.  The demo needs only what the program needs; tests and checks need more.
 $(READY): pyproject.toml
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
-	@echo "setting up: downloading what archiver and its tests need" >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "archiver needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
+	@rm -f $(VENV)/.ready-*
+	@echo "setting up: downloading what archiver needs" >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-dev: $(READY)    ## virtual environment with everything a developer needs
+$(DEV): $(READY)
+	@rm -f $(VENV)/.ready-*
+	@echo "setting up: downloading what the checks and tests need" >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(READY) $@
+
+dev: $(DEV)    ## virtual environment with everything a developer needs
 
 demo: $(READY)    ## a made-up channel, archived from the built-in emulator: no account needed
 	@$(PY) -m archiver demo
 
-check: $(READY)    ## format, lint, types, layers: what a machine can judge
+check: $(DEV)    ## format, lint, types, layers: what a machine can judge
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
-	@$(VENV)/bin/lint-imports --no-cache | tail -1
+	@layers=$$($(VENV)/bin/lint-imports --no-cache) || { echo "$$layers"; exit 1; }
 
 test: check    ## everything that must hold: under two minutes, no network, no sleeping
 	@$(PY) -m coverage run -m pytest -m 'not slow' --seeds $(SEEDS)
 	@$(PY) -m coverage report --fail-under=100
 
-kill: $(READY)    ## N real kills of the real program at random moments
+kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)
 
-docs: $(READY)    ## redraw the life cycle from its table
+docs: $(DEV)    ## redraw the life cycle from its table
 	@$(PY) tools/draw_lifecycle.py > docs/lifecycle.mmd
 
 clean:    ## forget the virtual environment and every cache
