@@ -36,7 +36,7 @@ def test_an_hour_without_network_costs_an_hour_and_nothing_else(tmp_path: Path) 
     async def story() -> None:
         generation = {"generation_s": (300.0, 1500.0)}
         config: dict[str, Any] = {"videos": 40, "size": (200_000, 900_000), **generation}
-        async with emulator(line_bytes_s=20_000, **config) as vendor:
+        async with emulator(line_bytes_s=300_000, **config) as vendor:
             options = RunOptions(sources=(AccountSource(),))
 
             async def pull_the_plug() -> None:
@@ -115,8 +115,7 @@ def test_a_token_that_ends_during_the_night_is_renewed_before(tmp_path: Path) ->
 
     async def story() -> None:
         async with emulator(
-            videos=10, size=(4_000_000, 8_000_000), generation_s=(60.0, 300.0),
-            line_bytes_s=20_000, token_life_s=600,
+            videos=10, size=SMALL, generation_s=(60.0, 3000.0), token_life_s=600
         ) as vendor:  # fmt: skip
             summary = await night(tmp_path, vendor)
             assert summary.exit_code == 0
@@ -160,12 +159,12 @@ def test_a_tight_window_wastes_next_to_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         size = (1_000_000, 4_000_000)
         async with emulator(
-            videos=80, size=size, line_bytes_s=600_000, window_s=80.0, generation_s=(3.0, 20.0)
+            videos=80, size=size, line_bytes_s=2_400_000, window_s=20.0, generation_s=(1.0, 5.0)
         ) as vendor:
             summary = await night(tmp_path, vendor)
             assert (summary.exit_code, summary.archived) == (0, 80)
             assert vendor.stats["expired"] < 0.05 * vendor.stats["versions"]
-            line_s = summary.bytes_archived / 600_000
+            line_s = summary.bytes_archived / 2_400_000
             assert summary.seconds < 1.3 * line_s
 
     hastily(story())
@@ -202,8 +201,8 @@ def test_a_time_limit_ends_cleanly_and_the_next_night_goes_on(tmp_path: Path) ->
     """Code 5, nothing lost, no byte fetched twice but what was in the air."""
 
     async def story() -> None:
-        async with emulator(videos=12, size=(400_000, 800_000), line_bytes_s=10_000) as vendor:
-            first = await night(tmp_path, vendor, max_duration_s=200.0)
+        async with emulator(videos=12, size=(400_000, 800_000), line_bytes_s=100_000) as vendor:
+            first = await night(tmp_path, vendor, downloads=1, max_duration_s=20.0)
             assert (first.exit_code, first.outcome) == (5, "stopped")
             assert 0 < first.remaining < 12
             second = await night(tmp_path, vendor)

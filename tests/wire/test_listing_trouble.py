@@ -75,7 +75,7 @@ def test_channels_listed_a_moment_ago_are_not_listed_again() -> None:
             yield page
 
     ids, complete, calls = listing(Shop(60, c900=[500]).answer, both)
-    assert (len(ids), complete, len(calls)) == (61, True, 4)
+    assert (len(ids), complete, len(calls)) == (61, True, 5)
 
 
 def test_a_channel_is_found_by_its_id_or_its_name() -> None:
