@@ -14,12 +14,11 @@ from enum import StrEnum
 import anyio
 from anyio.abc import TaskGroup
 
-from archiver.core import lifecycle as life
 from archiver.core.admission import host_of, is_outstanding
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
-from archiver.core.schedule import plan
+from archiver.core.schedule import is_progress, plan
 from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Step
 from archiver.core.weather import Weather
 from archiver.errors import ArchiverError, AuthError, DestinationError
@@ -29,7 +28,6 @@ from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 _WINDOW = 512  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
 _FAREWELL_S = 4.0  # to sync and record what is in the air when the run is stopped
-_PROGRESS = (life.Asked, life.Available, life.Progressed, life.Fetched, life.Stored, life.NotFound)
 
 
 class Ending(StrEnum):
@@ -203,7 +201,7 @@ class Engine:
         after = await self._world.ledger.record(before, event, now)
         self._touched.add(key)
         self._jobs[key] = after
-        if isinstance(event, _PROGRESS):
+        if is_progress(before, after):
             self._last_progress = now
         if after.state.is_final:
             del self._jobs[key]

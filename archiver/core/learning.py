@@ -133,12 +133,14 @@ class Learnt:
         return rate * min(0.8 * self.window_s, DAY_S)
 
     def as_json(self) -> dict[str, Any]:
-        """What is worth keeping for the next run."""
+        """What is worth keeping for the next run.
+
+        Not the window: one odd address must not hold back every night to come.
+        """
         return {
             "generation": [round(s, 3) for s in self._generation],
             "sizes": list(self._sizes),
             "rate": self.meter.rate_bytes_s,
-            "window": self.window_s if self.window_seen else None,
         }
 
     def remember(self, kept: Mapping[str, Any]) -> None:
@@ -150,8 +152,6 @@ class Learnt:
         self._sizes.extend(int(n) for n in _numbers(kept.get("sizes")))
         for rate in _numbers([kept.get("rate")]):
             self.meter.remember(rate)
-        for window in _numbers([kept.get("window")]):
-            self.window(window)
 
 
 def _quantile(samples: deque[int] | deque[float], share: float) -> float:

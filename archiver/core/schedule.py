@@ -103,6 +103,22 @@ def plan(
     return Plan(chosen, wake_at, spender.short_of_disk)
 
 
+_STAGES = (
+    JobState.DISCOVERED, JobState.REQUESTED, JobState.AVAILABLE, JobState.FETCHED,
+    JobState.ARCHIVED,
+)  # fmt: skip
+
+
+def is_progress(before: Job, after: Job) -> bool:
+    """The job came nearer to its end: a run that sees none for long enough stops waiting.
+
+    Asking again and again for what is not given is none.
+    """
+    if after.state.is_final or after.most_bytes > before.most_bytes:
+        return True
+    return _STAGES.index(after.state) > _STAGES.index(before.state)
+
+
 _RANK = {
     JobState.FETCHED: 0,  # frees disk and finishes a file
     JobState.AVAILABLE: 1,  # the address is dying; earliest deadline first

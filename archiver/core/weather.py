@@ -25,11 +25,13 @@ class Gate:
         failures: bouts of failure in a row; 0 is an open gate.
         closed_until: nobody tries before this Instant.
         probing_at: when the one probe went out, None while there is none.
+        reason: what the last bout of failures looked like, for people.
     """
 
     failures: int = 0
     closed_until: Instant = NOW
     probing_at: Instant | None = None
+    reason: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -59,17 +61,18 @@ def let_go(gate: Gate) -> Gate:
     return replace(gate, probing_at=None)
 
 
-def failed(gate: Gate, now: Instant, retry_at: Instant | None = None) -> Gate:
+def failed(gate: Gate, now: Instant, retry_at: Instant | None = None, reason: str = "") -> Gate:
     """A call failed by the weather.
 
     Args:
         retry_at: when the host said to come back; kept within 15 minutes.
+        reason: how it failed.
     """
     ordered = Instant(min(retry_at or NOW, now + LONGEST_ORDER_S))
     if now < gate.closed_until and not gate.is_open:
         return replace(gate, closed_until=Instant(max(gate.closed_until, ordered)))
     wait_s = min(FIRST_WAIT_S * 2.0 ** min(gate.failures, 10), LONGEST_WAIT_S)
-    return Gate(gate.failures + 1, Instant(max(now + wait_s, ordered)))
+    return Gate(gate.failures + 1, Instant(max(now + wait_s, ordered)), reason=reason)
 
 
 def next_try_at(gate: Gate, now: Instant) -> Instant:
@@ -80,6 +83,23 @@ def next_try_at(gate: Gate, now: Instant) -> Instant:
         return gate.closed_until
     # A probe is out: it will tell long before its life ends; look again in a second.
     return Instant(min(now + FIRST_WAIT_S, gate.probing_at + PROBE_LIFE_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a run waits for, in words for people.
+
+    Attributes:
+        place: the host, or what else is short.
+        reason: "" where *place* says it all.
+        until: when it is tried again.
+        calm_s: how long it has to be quiet before it counts as over.
+    """
+
+    place: str
+    reason: str
+    until: Instant
+    calm_s: float = 5.0
 
 
 @dataclass(slots=True)
@@ -96,9 +116,11 @@ class Weather:
         self.gates[host] = tried(gate, now)
         return True
 
-    def failed(self, host: str, now: Instant, retry_at: Instant | None = None) -> None:
+    def failed(
+        self, host: str, now: Instant, retry_at: Instant | None = None, reason: str = ""
+    ) -> None:
         """A call to *host* failed by the weather."""
-        self.gates[host] = failed(self.gates.get(host, OPEN), now, retry_at)
+        self.gates[host] = failed(self.gates.get(host, OPEN), now, retry_at, reason)
 
     def succeeded(self, host: str) -> None:
         """*host* answered: whatever it said, it is there."""
@@ -115,3 +137,11 @@ class Weather:
     def closed_until(self, host: str, now: Instant) -> Instant:
         """When *host* may be tried next; *now* where it may at once.  Takes no place."""
         return next_try_at(self.gates.get(host, OPEN), now)
+
+    def troubles(self, now: Instant) -> list[Trouble]:
+        """The hosts that failed more than once in a row, or are closed for more than a moment."""
+        return [
+            Trouble(host, gate.reason, next_try_at(gate, now))
+            for host, gate in self.gates.items()
+            if gate.failures > 1 or gate.closed_until > now + FIRST_WAIT_S
+        ]

@@ -187,3 +187,22 @@ def test_the_drawing_is_the_table() -> None:
 
     drawing = Path(__file__).parent.parent.parent / "docs" / "lifecycle.mmd"
     assert drawing.read_text() == mermaid()
+
+
+def test_what_cannot_be_reached_or_is_not_there_leaves_its_reason() -> None:
+    """A person reads it in `status`."""
+    job = Job(KEY, JobState.REQUESTED, link=LINK)
+    hindered = apply(job, life.Hindered("no network", Instant(9.0), Saved(2)))
+    assert (hindered.reason, hindered.due_at, hindered.failures) == ("no network", 9.0, 0)
+    gone = apply(job, life.NotFound())
+    assert (gone.state, gone.link, "404" in gone.reason) == (JobState.GONE, None, True)
+    parked = apply(job, life.GaveUp("no use"))
+    assert (parked.state, parked.reason) == (JobState.PARKED, "no use")
+    uncounted = life.Unavailable(Instant(1.0), Instant(1.0), "never sent", counted=False)
+    assert apply(Job(KEY, asked_at=Instant(1.0)), uncounted).failures == 0
+    fetched = apply(
+        Job(KEY, JobState.AVAILABLE, link=LINK), life.Fetched(Saved(3, 3), "ab", "no moov")
+    )
+    assert (fetched.state, fetched.reason) == (JobState.FETCHED, "no moov")
+    again = life.Available(Instant(2.0), LINK, Instant(5.0))
+    assert apply(job, again).due_at == 5.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archiver.core.admission import deadline, host_of, outstanding_bytes
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState, Link, Saved, VideoId
-from archiver.core.schedule import margin_s, next_step, plan, poll_at, retry_at
+from archiver.core.schedule import is_progress, margin_s, next_step, plan, poll_at, retry_at
 from archiver.core.steps import (
     Budget,
     Expire,
@@ -227,11 +227,11 @@ def test_a_fetch_starts_only_if_it_can_end() -> None:
 def test_a_time_limit_stops_new_work_that_cannot_end_and_that_no_later_run_can_fetch() -> None:
     """Unless the window reaches the next night."""
     ends, next_run = Instant(NOW + 100), Instant(NOW + DAY - 3600)
-    limits = {"ends_at": ends, "rate_bytes_s": 10.0, "next_run_at": next_run}
+    limits: dict[str, Any] = {"ends_at": ends, "rate_bytes_s": 10.0, "next_run_at": next_run}
     small, large = job(1, expected_bytes=500), job(2, expected_bytes=5000)
     assert steps(small, large, window_s=DAY / 2, **limits) == [Request(small.key)]
     assert steps(large, window_s=DAY, **limits) == [Request(large.key)]
-    over = {**limits, "ends_at": NOW}
+    over: dict[str, Any] = {**limits, "ends_at": NOW}
     assert steps(small, available(3), window_s=DAY, **over) == []
     assert steps(small, ends_at=ends) == [Request(small.key)]
 
@@ -279,3 +279,13 @@ def test_retries_double_up_to_ten_minutes_and_do_not_march() -> None:
     waits = [retry_at(job(failures=n), NOW, POLICY) - NOW for n in (0, 3, 40)]
     assert waits == pytest.approx([1, 8, 600], rel=0.06)
     assert len({retry_at(job(n, failures=3), NOW, POLICY) for n in range(1, 50)}) > 40
+
+
+def test_progress_is_a_step_forward_or_new_bytes() -> None:
+    """Asking again for what is not given is none, nor is what came before."""
+    asked = job(state=JobState.REQUESTED, asked_at=NOW)
+    assert is_progress(job(), asked)
+    assert is_progress(asked, job(state=JobState.GONE))
+    assert is_progress(available(), available(most_bytes=1))
+    assert not is_progress(asked, replace(asked, polls=9))
+    assert not is_progress(available(), asked)

@@ -100,3 +100,13 @@ def test_no_history_closes_a_host_for_longer_than_half_a_minute(
         gate = OPEN if good else weather.failed(gate, now)
         assert weather.next_try_at(gate, now) <= now + weather.LONGEST_WAIT_S
         assert weather.may_try(gate, weather.next_try_at(gate, now))
+
+
+def test_a_host_is_open_until_something_is_known_against_it() -> None:
+    """And again after it answered."""
+    weather = Weather()
+    assert weather.is_open("https://a")
+    weather.failed("https://a", Instant(1.0))
+    assert not weather.is_open("https://a")
+    weather.succeeded("https://a")
+    assert weather.is_open("https://a")
