@@ -293,3 +293,40 @@ def test_a_summary_is_kept_for_status(tmp_path: Path) -> None:
 
     hastily(story())
     assert asyncio.run(archive.verify(str(tmp_path))).exit_code == 0
+
+
+def test_a_recording_that_still_runs_is_skipped_and_archived_when_it_has_ended(
+    tmp_path: Path,
+) -> None:
+    """It is asked for when it is whole, not before."""
+
+    async def story() -> None:
+        async with emulator(videos=2, size=SMALL, channels=1) as vendor:
+            live = vendor.world.add_video(title="Live now", recording=True)
+            first = await night(tmp_path, vendor)
+            assert (first.exit_code, first.archived, first.skipped) == (0, 2, 1)
+            assert f"{live.id}/mp4" not in vendor.stats["posts_by_video"]
+            live.recording = False
+            second = await night(tmp_path, vendor)
+            assert (second.exit_code, second.archived, second.skipped) == (0, 1, 0)
+
+    hastily(story())
+
+
+def test_both_formats_of_a_video_stand_side_by_side(tmp_path: Path) -> None:
+    """Asking for FLV later fetches it once, and touches nothing of the MP4."""
+
+    async def story() -> None:
+        async with emulator(videos=3, size=SMALL) as vendor:
+            assert (await night(tmp_path, vendor)).archived == 3
+            before = {p: p.read_bytes() for p in (tmp_path / "data").rglob("*") if p.is_file()}
+            flv = await night(tmp_path, vendor, variant="flv")
+            assert (flv.exit_code, flv.archived) == (0, 3)
+            assert all(path.read_bytes() == content for path, content in before.items())
+            assert len(list(tmp_path.rglob("*.flv"))) == 3
+            assert listing_alone(await night(tmp_path, vendor, variant="flv"))
+            assert listing_alone(await night(tmp_path, vendor))
+
+    hastily(story())
+    bagit.Bag(str(tmp_path)).validate()
+    assert asyncio.run(archive.verify(str(tmp_path))).exit_code == 0
