@@ -74,6 +74,7 @@ class _Night:
         self._calls = ApiCalls()
         self._started_at = self._clock.now()
         self._selected: set[VideoId] = set()
+        self._is_listed = False
         self._learnt = Learnt(options.downloads)
 
     async def spend(self, stop: anyio.Event) -> Summary:
@@ -105,6 +106,7 @@ class _Night:
             self._calls = vendor.calls
             try:
                 await self._list(vendor)
+                self._is_listed = True
                 await self._ledger.reopen_parked(None, self._clock.now(), "a new run")
                 return await self._engine(vendor).run()
             finally:
@@ -155,7 +157,7 @@ class _Night:
         summary = self._tally.summary(
             self._started_at, clock.now(), self._calls, len(self._selected), counts, failures
         )
-        close(summary, ending, error)
+        close(summary, ending, error, is_listed=self._is_listed)
         await write_bag(self._archive.vault, ledger.holdings(), clock.now())
         await ledger.meta_set("learnt", json.dumps(self._learnt.as_json()))
         await ledger.end_run(run_id, json.dumps(summary.as_json()), clock.now())

@@ -75,9 +75,14 @@ class Tally:
         )  # fmt: skip
 
 
-def close(summary: Summary, ending: Ending, error: ArchiverError | None) -> Summary:
-    """Write outcome, exit code and sentence into *summary*: they follow from the states."""
-    unfinished = summary.remaining + summary.parked
+def close(
+    summary: Summary, ending: Ending, error: ArchiverError | None, *, is_listed: bool
+) -> Summary:
+    """Write outcome, exit code and sentence into *summary*: they follow from the states.
+
+    Where the listing never came to its end, nobody knows what is missing: that is unfinished.
+    """
+    unfinished = summary.remaining + summary.parked + (not is_listed)
     if error is not None:
         summary.outcome, summary.exit_code = "refused", error.exit_code
         summary.message = f"{error} {error.hint}".strip()
