@@ -1,0 +1,242 @@
+"""Real processes: a vendor, the program, and what may be said of an archive after it was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bagit
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 40.0  # no process takes so long unless it hangs
+
+
+@dataclass
+class Vendor:
+    """The emulator, in a process of its own."""
+
+    api_url: str
+    env: dict[str, str]
+
+    def get(self, path: str) -> Any:
+        """Ask one of the emulator's own addresses."""
+        with urllib.request.urlopen(f"{self.api_url}/_emulator/{path}", timeout=20) as answer:
+            return json.load(answer)
+
+    def change(self, **operations: Any) -> None:
+        """Change the world."""
+        body = json.dumps(operations).encode()
+        url = f"{self.api_url}/_emulator/world"
+        with urllib.request.urlopen(url, body, timeout=20) as answer:
+            answer.read()
+
+
+@contextlib.contextmanager
+def vendor(*options: str) -> Iterator[Vendor]:
+    """``archiver emulator --json`` with *options*."""
+    command = [sys.executable, "-m", "archiver", "emulator", "--json", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            yield Vendor(told["api_url"], told["env"])
+        finally:
+            process.terminate()
+
+
+@dataclass
+class Result:
+    """How a process ended, and what it said.  A killed one has a code below 0."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The object of ``run --json``."""
+        answer: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return answer
+
+    @property
+    def archived(self) -> dict[str, str]:
+        """What the log acknowledged: path to hash.  A kill may cut its last line."""
+        told = [json.loads(line) for line in self.err.splitlines() if line.endswith("}")]
+        return {one["path"]: one["sha256"] for one in told if one["event"] == "archived"}
+
+
+@dataclass
+class Place:
+    """A working folder: the archive lies in ``dest``, and everything else has to stay empty."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("home", "tmp", "cwd", "said"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def dest(self) -> Path:
+        """The archive."""
+        return self.root / "archive"
+
+    @property
+    def is_made(self) -> bool:
+        """The archive has its id, which comes last when one is made."""
+        identity = self.dest / ".archiver" / "archive-id"
+        return identity.exists() and identity.read_text().endswith("\n")
+
+    @property
+    def cwd(self) -> Path:
+        """Where processes start."""
+        return self.root / "cwd"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process sees, and nothing beside it."""
+        homes = {"HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp")}
+        return {"PATH": os.environ["PATH"], **homes, **self.env}
+
+    def run_args(self, *more: str) -> list[str]:
+        """A run of the whole account into ``dest``."""
+        return ["run", "account", "--to", str(self.dest), "--json", "--log-format", "json", *more]
+
+    def process(self, *args: str, **more: Any) -> subprocess.Popen[str]:
+        """``python -m archiver`` with these arguments."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "archiver", *args], cwd=more.pop("cwd", self.cwd),
+            env={**self.environment, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
+        )  # fmt: skip
+
+    def archiver(self, *args: str, **more: Any) -> Result:
+        """The same, to its end."""
+        with self.process(*args, **more) as process:
+            return ended(process)
+
+    def part_bytes(self) -> list[int]:
+        """How long the unfinished downloads are."""
+        parts = self.dest / ".archiver" / "parts"
+        sizes = []
+        for path in parts.iterdir() if parts.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        return sizes
+
+
+def ended(process: subprocess.Popen[str]) -> Result:
+    """How it ended; one that hangs is an error."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return Result(process.returncode, out, err)
+
+
+class Warm:
+    """Starts programs without the time that imports take; see ``tests.crash.warm``."""
+
+    def __init__(self, process: subprocess.Popen[str], place: Place) -> None:
+        self._process, self.place = process, place
+
+    def run(self, *args: str, kill_after_s: float | None = None, fuse: int = 0) -> Result:
+        """Run a program, to its end or for so long; note what it acknowledged."""
+        place, process = self.place, self._process
+        said = {name: str(place.root / "said" / name) for name in ("out", "err")}
+        for path in said.values():
+            Path(path).write_text("")  # a kill may come before the program's first breath
+        told = {"args": args, "env": place.environment, "cwd": str(place.cwd), "fuse": fuse, **said}
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        pid = int(process.stdout.readline())
+        if kill_after_s is not None:
+            time.sleep(kill_after_s)  # the moment of the kill is what is tried out
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        code = int(process.stdout.readline())
+        out, err = (Path(said[name]).read_text() for name in ("out", "err"))
+        result = Result(code, out, err)
+        if "--log-format" in args:
+            place.acknowledged.update(result.archived)
+        return result
+
+
+@contextlib.contextmanager
+def warm(place: Place) -> Iterator[Warm]:
+    """The process that forks others."""
+    command = [sys.executable, "-m", "tests.crash.warm"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Warm(process, place)
+
+
+def rows_of(place: Place) -> list[dict[str, Any]]:
+    """What the archive says it holds."""
+    told = place.archiver("list", str(place.dest), "--json")
+    assert told.code == 0, told.err
+    return [json.loads(line) for line in told.out.splitlines()]
+
+
+def nothing_is_lost(place: Place) -> None:
+    """Whatever was acknowledged stands where it was said to."""
+    for path in place.acknowledged:
+        assert (place.dest / path).is_file(), f"{path} was acknowledged and is gone"
+
+
+def is_valid_bag(dest: Path) -> None:
+    """By the judgement of others."""
+    bagit.Bag(str(dest)).validate()
+    if shutil.which("sha256sum"):
+        for manifest in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
+            told = (dest / manifest).read_text()
+            if told:  # an empty list is an error to sha256sum
+                command = ["sha256sum", "--strict", "--quiet", "-c", manifest]
+                subprocess.run(command, cwd=dest, check=True)
+
+
+def is_complete(place: Place, vendor: Vendor, rows: list[dict[str, Any]]) -> None:
+    """Every video, right to the byte, each once, and nothing beside; *rows* are the catalogue."""
+    dest = place.dest
+    told = {video["id"]: video["size"] for video in vendor.get("videos")}
+    assert {row["id"]: row["bytes"] for row in rows} == told
+    assert all(row["state"] == "archived" and row["version"] == 1 for row in rows)
+    for row in rows:
+        held = hashlib.sha256((dest / row["path"]).read_bytes()).hexdigest()
+        assert held == row["sha256"] == vendor.get(f"sha256/{row['id']}/mp4")["sha256"]
+    by_path = {row["path"]: row["sha256"] for row in rows}
+    assert place.acknowledged.items() <= by_path.items()
+    payload = [path for path in (dest / "data").rglob("*") if path.is_file()]
+    assert len(payload) == 2 * len(rows)  # each with its sidecar, and no "(2)"
+    is_valid_bag(dest)
+    assert place.part_bytes() == []
+    is_alone(place)
+
+
+def is_alone(place: Place) -> None:
+    """No file was written anywhere but in the archive."""
+    for name in ("home", "tmp", "cwd"):
+        assert list((place.root / name).iterdir()) == []
+
+
+def requests_were_not_repeated(vendor: Vendor) -> None:
+    """The intent is recorded before each POST, and a GET tells what became of it."""
+    posts = vendor.get("stats")["posts_by_video"]
+    assert {video: count for video, count in posts.items() if count > 1} == {}

@@ -1,0 +1,59 @@
+"""Killed before every single step that changes the disk or the ledger, one step after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.program import (
+    Place,
+    Vendor,
+    Warm,
+    is_complete,
+    is_valid_bag,
+    nothing_is_lost,
+    vendor,
+    warm,
+)
+from tests.crash.test_kill import catalogue
+
+VENDOR = ["--videos", "2", "--size", "20k", "--generation", "0"]
+STEPS_MOST = 1000
+
+
+def dies_before(step: int, root: Path, them: Vendor, program: Warm) -> bool:
+    """Kill a first run before its *step*-th step, and its recovery too; False where it ended."""
+    program.place = place = Place(root, them.env)
+    killed = program.run(*place.run_args("--downloads", "1", "--requests", "1"), fuse=step)
+    assert killed.code in (-9, 0), killed.err
+    if place.is_made:
+        program.run("retry", str(place.dest), fuse=step % 13 + 1)
+        again = program.run("retry", str(place.dest))
+        assert again.code == 0, (step, again.err)
+        nothing_is_lost(place)
+        is_valid_bag(place.dest)
+    last = program.run(*place.run_args())
+    assert (last.code, last.summary["outcome"]) == (0, "complete"), (step, last.err)
+    is_complete(place, them, catalogue(place, program))
+    return killed.code == -9
+
+
+def test_some_steps(tmp_path: Path) -> None:
+    """A sample over the whole length of a run."""
+    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+        step = 1
+        while dies_before(step, tmp_path / str(step), them, program):
+            step += 29
+        assert 50 < step < STEPS_MOST  # it did reach the end of a run of many steps
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_every_step(tmp_path: Path) -> None:
+    """All of them."""
+    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+        for step in range(1, STEPS_MOST):
+            if not dies_before(step, tmp_path / str(step), them, program):
+                return
+    pytest.fail("the run never came to its end")

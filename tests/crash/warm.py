@@ -1,0 +1,84 @@
+"""A process that has imported the program, and forks a fresh one for each line that it reads.
+
+What is forked is the program as `python -m archiver` runs it, with a process id to kill.  With a
+fuse it kills itself before its n-th step that changes the disk, as a power cut there would.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+STEPS = (
+    "pwrite", "fdatasync", "fsync", "sync_folder", "rename_noreplace", "link", "replace",
+    "unlink", "mkdir",
+)  # fmt: skip
+ROOMS = (
+    "cli", "night", "archive", "console_lines", "questions", "commands.run", "commands.list",
+    "commands.retry", "commands.verify", "commands.status", "commands.watching",
+)  # fmt: skip
+
+
+class Fuse:
+    """Burns down by a step a time."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def lay(self) -> None:
+        """Along every call of the disk, and every commit of the ledger."""
+        from archiver.adapters.disk import Os
+        from archiver.adapters.ledger.writer import Transaction
+
+        for name in STEPS:
+            setattr(Os, name, self._before(getattr(Os, name)))
+        leave = self._before(Transaction.__exit__)
+        Transaction.__exit__ = leave  # type: ignore[method-assign]
+
+    def _before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def burning(*args: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args)
+
+        return burning
+
+
+def become(told: dict[str, Any]) -> None:
+    """Be the program, to the end of this process."""
+    os.chdir(told["cwd"])
+    os.environ.clear()
+    os.environ.update(told["env"])
+    for number, path in ((0, os.devnull), (1, told["out"]), (2, told["err"])):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(fd, number)
+        os.close(fd)
+    if told["fuse"]:
+        Fuse(told["fuse"]).lay()
+    sys.argv = ["archiver", *told["args"]]
+    from archiver.cli import main
+
+    main()
+
+
+def serve() -> None:
+    """A line in: a program begins.  Its number out, and, when it has ended, how."""
+    for room in ROOMS:
+        importlib.import_module(f"archiver.{room}")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    for line in iter(sys.stdin.readline, ""):
+        child = os.fork()
+        if child == 0:
+            become(json.loads(line))
+        answers.write(f"{child}\n")
+        answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+
+
+if __name__ == "__main__":
+    serve()
