@@ -46,7 +46,7 @@ class Account:
     client_id: str = ""
     client_secret: Secret = Secret()
     access_token: Secret = Secret()
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # its login is a secret as well
     ca_file: str | None = None
     allow_insecure_http: bool = False
 

@@ -15,14 +15,14 @@ from typing import Any, Final, TextIO
 
 from archiver.console_tally import Tally
 from archiver.console_text import clock, many, safe, size, span
+from archiver.console_weather import Forecast, outlook
 from archiver.core import lifecycle as life
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import iso
+from archiver.observing import Troubles
 
 DETAIL, NEWS, WARNING, MUTE = 0, 1, 2, 3
 STATUS_EVERY_S = 60.0
-_WEATHER_EVERY_S = 60.0  # one gate hinders many files with the same words
-_WEATHER_MOST = 100
 
 # What each event is called, and how much it matters.  Progress has no line: bars show it.
 WORDS: Final[Mapping[type, tuple[str, int]]] = {
@@ -30,7 +30,8 @@ WORDS: Final[Mapping[type, tuple[str, int]]] = {
     life.Available: ("ready", DETAIL), life.Unavailable: ("not ready", DETAIL),
     life.NotFound: ("gone", DETAIL),  # the run itself says it, as a warning
     life.Delayed: ("failed", NEWS),
-    life.Hindered: ("waiting", NEWS), life.LinkRefused: ("refused", NEWS),
+    life.Hindered: ("waiting", DETAIL),  # a host's trouble is told once, not once a file
+    life.LinkRefused: ("refused", NEWS),
     life.RanOut: ("ran out", NEWS), life.Fetched: ("fetched", DETAIL),
     life.Corrupt: ("corrupt", NEWS), life.Stored: ("archived", NEWS),
     life.GaveUp: ("parked", WARNING), life.Skipped: ("skipped", NEWS),
@@ -49,7 +50,7 @@ class Told:
     fields: Mapping[str, Any]
 
 
-def told(event: life.Event, after: Job) -> Told | None:
+def told(event: life.Event, after: Job, title: str = "") -> Told | None:
     """What to say of an event; None where a line would be noise."""
     word, level = WORDS.get(type(event), ("", DETAIL))
     if not word:
@@ -61,7 +62,8 @@ def told(event: life.Event, after: Job) -> Told | None:
     }  # fmt: skip
     if reason:
         fields |= {"reason": reason, "failures": after.failures}
-    text = f"{key.video_id}  {reason}" if reason else f"{key.video_id}"
+    named = f"{key.video_id}  {safe(title)}" if title else f"{key.video_id}"
+    text = f"{named}  {reason}" if reason else named
     if isinstance(event, life.Stored):
         held = event.holdings[0]
         fields |= {"path": held.path, "bytes": held.bytes, "sha256": held.sha256}
@@ -81,7 +83,8 @@ class Lines:
     def __init__(self, stream: TextIO, now: Callable[[], float], *, least: int = NEWS) -> None:
         self.tally = Tally()
         self._stream, self._now, self._least = stream, now, least
-        self._weather: dict[str, float] = {}
+        self._troubles: Troubles = tuple
+        self._forecast = Forecast()
         self._told_at = now()
         self._deaf = False
 
@@ -89,9 +92,13 @@ class Lines:
         """Hear how much there is to do in all."""
         self.tally.expect(counts, wanted_bytes)
 
-    def began(self, step: str, job: Job) -> None:
+    def watch(self, troubles: Troubles) -> None:
+        """Learn whom to ask what is waited for."""
+        self._troubles = troubles
+
+    def began(self, step: str, job: Job, title: str = "") -> None:
         """A hand took up a job."""
-        self.tally.began(step, job)
+        self.tally.began(step, job, title)
 
     def received(self, job: Job, count: int) -> None:
         """Bytes came over the line."""
@@ -99,9 +106,10 @@ class Lines:
 
     def recorded(self, before: Job, event: life.Event, after: Job) -> None:
         """A fact is in the ledger."""
+        running = self.tally.running.get(after.key)
+        what = told(event, after, running.title if running else "")
         self.tally.recorded(before, event, after)
-        what = told(event, after)
-        if what is not None and what.level >= self._least and not self._repeats(event, what):
+        if what is not None and what.level >= self._least:
             self._tell(what)
 
     def said(self, text: str, *, warning: bool = False) -> None:
@@ -110,25 +118,20 @@ class Lines:
             self._tell(Told(level, "warning" if warning else "note", safe(text), {}))
 
     def tick(self) -> None:
-        """Called often: once a minute of silence it says where the run stands."""
+        """Called often: says what is waited for, and after a minute of silence where it stands."""
         rate = self.tally.sample(self._now())
+        self._tell_weather()
         if self._least <= NEWS and self._now() - self._told_at >= STATUS_EVERY_S:
-            self._tell(Told(NEWS, "progress", standing(self.tally, rate), self._numbers(rate)))
+            text = "; ".join([standing(self.tally, rate), *outlook(self._troubles())])
+            self._tell(Told(NEWS, "progress", text, self._numbers(rate)))
 
     def close(self) -> None:
         """Leave the stream as it was found."""
 
-    def _repeats(self, event: life.Event, what: Told) -> bool:
-        """The same weather was told of another file within the last minute."""
-        if not isinstance(event, life.Hindered) or self._least == DETAIL:
-            return False
-        now, reason = self._now(), str(what.fields.get("reason"))
-        if now - self._weather.get(reason, float("-inf")) < _WEATHER_EVERY_S:
-            return True
-        if len(self._weather) >= _WEATHER_MOST:
-            self._weather.clear()
-        self._weather[reason] = now
-        return False
+    def _tell_weather(self) -> None:
+        for word, text in self._forecast.changes(self._troubles(), self._now()):
+            if self._least <= NEWS:
+                self._tell(Told(NEWS, word, text, {}))
 
     def _numbers(self, rate: float) -> dict[str, Any]:
         tally = self.tally
@@ -170,8 +173,8 @@ def standing(tally: Tally, rate: float) -> str:
     parts = [f"{many(tally.archived, 'video')} archived"]
     if tally.running:
         parts.append(f"{many(len(tally.running), 'download')} at {size(rate)}/s")
-    if tally.waiting:
-        parts.append(f"{waiting(tally)}")
+    if text := waiting(tally):
+        parts.append(text)
     left = tally.seconds_left(rate)
     if left < float("inf"):
         parts.append(f"{span(left)} left")
@@ -180,6 +183,9 @@ def standing(tally: Tally, rate: float) -> str:
 
 def waiting(tally: Tally) -> str:
     """What is being prepared, and when it is looked at next; empty for nothing."""
-    if not tally.waiting:
+    # Those of an earlier run are known by their number alone until they are looked at.
+    count = max(len(tally.waiting), tally.counts[JobState.REQUESTED])
+    if not count:
         return ""
-    return f"{len(tally.waiting):,} being prepared, next look {clock(tally.next_look_at)}"
+    look_at = f", next look {clock(tally.next_look_at)}" if tally.waiting else ""
+    return f"{count:,} being prepared{look_at}"

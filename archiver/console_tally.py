@@ -9,30 +9,22 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol, runtime_checkable
 
-from archiver.core.lifecycle import Event, Fetched, Progressed, Stored
+from archiver.core.lifecycle import Event, Progressed, Stored
 from archiver.core.model import Instant, Job, JobKey, JobState
 
 _RATE_OVER_S = 15.0  # long enough to be calm, short enough to show that a line died
-
-
-@runtime_checkable
-class Expects(Protocol):
-    """An observer that also wants to hear how much there is to do in all."""
-
-    def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
-        """The selection by state, and the bytes of what is not archived yet, if known."""
-        ...
+_TITLE_MOST = 200  # more fits no screen
 
 
 @dataclass(slots=True)
 class Transfer:
-    """One running download: what it had at its start, and what came since."""
+    """One running download: its title, what it had at its start, and what came since."""
 
     had: int
     total: int | None
     came: int = 0
+    title: str = ""
 
     @property
     def bytes(self) -> int:
@@ -46,8 +38,8 @@ class Tally:
 
     Attributes:
         counts: jobs by state; of all selected ones once ``expect`` was called, else of those seen.
-        running: downloads by their job.
-        fetched: bytes of files that are here and not stored yet.
+        running: downloads by their job; their titles are the only ones in memory.
+        here: bytes of files that are neither running nor stored: complete, or waiting to go on.
         waiting: when each file that the vendor prepares is looked at next.
         archived: files stored in this run.
         received_bytes: over the line in this run.
@@ -56,7 +48,7 @@ class Tally:
 
     counts: Counter[JobState] = field(default_factory=Counter)
     running: dict[JobKey, Transfer] = field(default_factory=dict)
-    fetched: dict[JobKey, int] = field(default_factory=dict)
+    here: dict[JobKey, int] = field(default_factory=dict)
     waiting: dict[JobKey, Instant] = field(default_factory=dict)
     archived: int = 0
     received_bytes: int = 0
@@ -72,10 +64,13 @@ class Tally:
         if wanted_bytes is not None:
             self.wanted_bytes = wanted_bytes + self.stored_bytes
 
-    def began(self, step: str, job: Job) -> None:
+    def began(self, step: str, job: Job, title: str = "") -> None:
         """A hand took up a job."""
         if step == "fetch":
-            self.running[job.key] = Transfer(job.saved.bytes, job.size_bytes)
+            self.here.pop(job.key, None)
+            self.running[job.key] = Transfer(
+                job.saved.bytes, job.size_bytes, title=title[:_TITLE_MOST]
+            )
 
     def received(self, job: Job, count: int) -> None:
         """Bytes came.  The hot path: two additions."""
@@ -99,13 +94,11 @@ class Tally:
             case Stored(holdings):
                 self.archived += 1
                 self.stored_bytes += holdings[0].bytes
-                self.fetched.pop(after.key, None)
-            case Fetched(saved):
-                self.fetched[after.key] = saved.bytes
-                self.running.pop(after.key, None)
+                self._want(holdings[0].bytes - (after.expected_bytes or holdings[0].bytes))
+                self.here.pop(after.key, None)
             case _:
-                self.fetched.pop(after.key, None)
                 self.running.pop(after.key, None)
+                self._keep(before, after)
 
     def sample(self, at: float) -> float:
         """Bytes a second over the last moments; *at* is a clock that never goes back."""
@@ -119,7 +112,7 @@ class Tally:
     @property
     def have_bytes(self) -> int:
         """Of the wanted bytes, how many are here."""
-        here = sum(each.bytes for each in self.running.values()) + sum(self.fetched.values())
+        here = sum(each.bytes for each in self.running.values()) + sum(self.here.values())
         return self.stored_bytes + here
 
     @property
@@ -136,6 +129,19 @@ class Tally:
     def first_running(self, most: int) -> list[tuple[JobKey, Transfer]]:
         """The longest-running downloads."""
         return list(islice(self.running.items(), most))
+
+    def _keep(self, before: Job, after: Job) -> None:
+        """What was saved of a file that broke off is still here."""
+        if after.saved.bytes and not after.state.is_final:
+            self.here[after.key] = after.saved.bytes
+        else:
+            self.here.pop(after.key, None)
+        if after.state.is_final and not before.state.is_final:  # nobody waits for its bytes
+            self._want(-(before.size_bytes or 0))
+
+    def _want(self, more: int) -> None:
+        if self.wanted_bytes is not None:
+            self.wanted_bytes = max(0, self.wanted_bytes + more)
 
     def _count(self, before: Job, after: Job) -> None:
         # Where nobody said what the selection holds, what shows up is counted.

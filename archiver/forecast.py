@@ -19,8 +19,8 @@ from archiver.core.model import NEVER, Job, JobState
 from archiver.core.summary import SCHEMA, iso
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
+from archiver.observing import Observer, Watches
 from archiver.opening import LEDGER, PRIVATE, RunOptions, connected, reading
-from archiver.ports import Observer
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
 _CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
@@ -93,6 +93,8 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
         kept = await ledger.meta_get("learnt") if ledger else None
         if kept is not None:
             learnt.remember(json.loads(kept))
+        if isinstance(observer, Watches):
+            observer.watch(to.vendor.troubles)
         lister = Lister(to.vendor, None, clock, observer)
         batches = lister.videos(options.sources, options.filter)
         try:

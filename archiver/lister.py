@@ -72,7 +72,7 @@ class Lister:
                 batch = self._fresh(page, wanted)[:left]
                 await self._name_channels(batch)
                 if batch:
-                    yield batch
+                    yield [self._titled(video) for video in batch]
                 left = None if left is None else left - len(batch)
                 if left == 0:
                     return
@@ -160,6 +160,13 @@ class Lister:
         except (NotFoundError, DeniedError, BadAnswerError):
             video = Video(number, "")
         yield Page((video,), complete=True)
+
+    def _titled(self, video: Video) -> Video:
+        """An account's listing names each video's channel by its number alone."""
+        channel = None if video.channel_id is None else self.channels.get(video.channel_id)
+        if channel is None or video.channel_title or not channel.title:
+            return video
+        return replace(video, channel_title=channel.title)
 
     async def _name_channels(self, batch: Sequence[Video]) -> None:
         """Learn the titles of channels that no listing of channels named."""

@@ -104,10 +104,10 @@ class _Night:
         )  # fmt: skip
         async with connection as vendor:
             self._calls = vendor.calls
+            self._tally.watch(vendor.vendor.troubles)
             try:
                 await self._list(vendor)
                 self._is_listed = True
-                await self._ledger.reopen_parked(None, self._clock.now(), "a new run")
                 return await self._engine(vendor).run()
             finally:
                 if vendor.vendor.tokens.style != style:
@@ -147,6 +147,10 @@ class _Night:
             ids = [video.id for video in batch]
             await ledger.select(ids)
             self._selected.update(ids)
+            self._tally.expect(await ledger.counts(options.variant))
+        await ledger.reopen_parked(None, self._clock.now(), "a new run")
+        wanted_bytes = await ledger.wanted_bytes(options.variant)
+        self._tally.expect(await ledger.counts(options.variant), wanted_bytes)
         self._tally.said(f"{len(self._selected)} of {lister.listed} listed videos are selected")
 
     async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:

@@ -178,11 +178,14 @@ class Hands:
         try:
             if saved != job.saved:
                 job = await record(life.Progressed(saved))
+            shelf = await self._ledger.shelf(job.key.video_id)
+            self._observer.began("fetch", job, shelf.video.title)
             follower = _Follower(self, job, host, record)
             return await self._transfer(job, job.link, part, follower)
         except WeatherError as weather:
             now = self._clock.now()
-            self._weather.failed(host, now, weather.retry_at)
+            how = str(weather).removeprefix(f"{weather.host} ")
+            self._weather.failed(host, now, weather.retry_at, how)
             # The gate holds the host back; the file itself is due at once.
             return life.Hindered(str(weather), now)
         finally:

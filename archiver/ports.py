@@ -25,6 +25,7 @@ from archiver.core.model import (
     Video,
     VideoId,
 )
+from archiver.observing import Observer as Observer  # kept importable from here
 
 
 class Clock(Protocol):
@@ -281,24 +282,4 @@ class Ledger(Protocol):
 
     async def counts(self, variant: str) -> Mapping[JobState, int]:
         """How many jobs of the selection stand in each state."""
-        ...
-
-
-class Observer(Protocol):
-    """Who watches a run: console, log, report.  Plain calls, never awaited."""
-
-    def began(self, step: str, job: Job) -> None:
-        """A hand took up a job; *step* is "request", "poll", "fetch" or "verify"."""
-        ...
-
-    def received(self, job: Job, count: int) -> None:
-        """*count* more bytes of the file came over the line."""
-        ...
-
-    def recorded(self, before: Job, event: Event, after: Job) -> None:
-        """A fact is in the ledger: from here on it may be told."""
-        ...
-
-    def said(self, text: str, *, warning: bool = False) -> None:
-        """Something about the run as a whole: listings, weather, warnings."""
         ...

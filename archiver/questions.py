@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import Entry
 from archiver.adapters.ledger import Filter as Wanted
 from archiver.adapters.lock import running
 from archiver.care import verify as care
-from archiver.core.model import NEVER, ChannelId, Holding, Instant, JobState, VideoId
+from archiver.core.model import DAY_S, NEVER, ChannelId, Holding, Instant, JobState, VideoId
 from archiver.core.summary import SCHEMA, Failure, iso
 from archiver.opening import PRIVATE, changing, reading
 
@@ -129,16 +130,19 @@ async def verify(
     """Re-read the files and compare them with ledger and manifest.
 
     Args:
-        sample: the share of the files to read, from 0 to 1; None for all.
+        sample: the share of the files to read, from 0 to 1, another one every day; None for all.
         progress: told of each file that was looked at.
 
     Raises:
         DestinationError: there is no archive.
     """
+    # Asked before the records are read: what a run adds from now on is none of our business.
+    now = SystemClock().now()
     async with reading(dest) as ledger:
         verdict = await care.verify(
-            dest, ledger.holdings(), sample, progress or (lambda _holding: None)
-        )
+            dest, ledger.holdings(), sample, progress or (lambda _holding: None),
+            night=int(now // DAY_S), started_at=now,
+        )  # fmt: skip
         return VerifyReport(verdict)
 
 

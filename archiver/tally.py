@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from archiver.core.lifecycle import Event, NotFound, Stored
 from archiver.core.model import Instant, Job, JobState, VideoId
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending
 from archiver.errors import ArchiverError
-from archiver.ports import Observer
+from archiver.observing import Expects, Observer, Troubles, Watches
 
 _NOT_YET = {
     JobState.DISCOVERED: "not asked for yet",
@@ -27,9 +29,19 @@ class Tally:
         self.archived: set[VideoId] = set()
         self.ran_out = 0
 
-    def began(self, step: str, job: Job) -> None:
+    def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
+        """See ``observing.Expects``."""
+        if isinstance(self._observer, Expects):
+            self._observer.expect(counts, wanted_bytes)
+
+    def watch(self, troubles: Troubles) -> None:
+        """See ``observing.Watches``."""
+        if isinstance(self._observer, Watches):
+            self._observer.watch(troubles)
+
+    def began(self, step: str, job: Job, title: str = "") -> None:
         """See ``ports.Observer``."""
-        self._observer.began(step, job)
+        self._observer.began(step, job, title)
 
     def received(self, job: Job, count: int) -> None:
         """See ``ports.Observer``."""

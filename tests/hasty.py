@@ -66,6 +66,10 @@ class HastyLoop(asyncio.SelectorEventLoop):
     def _came_back(self, _: object) -> None:
         self.at_work -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        # Waiting for threads with a limit, as 3.12 does, would jump to the limit.
+        await super().shutdown_default_executor()
+
 
 def hastily(work: Coroutine[Any, Any, T]) -> T:
     """Run *work* on a loop that never waits."""
@@ -85,7 +89,7 @@ class Watcher:
     events: list[tuple[Job, Event, Job]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
 
-    def began(self, step: str, job: Job) -> None: ...
+    def began(self, step: str, job: Job, title: str = "") -> None: ...
 
     def received(self, job: Job, count: int) -> None: ...
 

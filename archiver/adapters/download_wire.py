@@ -8,6 +8,7 @@ Rule 3: an address's query is a signature: no text that leaves this module holds
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -129,6 +130,8 @@ def _why(error: BaseException) -> str:
         return getattr(reason, "verify_message", "") or "its certificate is not valid"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name does not resolve"
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # the error's own text quotes addresses and calls
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__

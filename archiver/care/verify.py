@@ -40,9 +40,14 @@ _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 @dataclass(slots=True)
 class Verdict:
-    """What a verification found.  ``bytes`` counts what was read of files that match."""
+    """What a verification found.
+
+    ``checked`` files were compared with their records, ``read`` of them to their last byte;
+    ``bytes`` counts what was read of files that match.
+    """
 
     checked: int = 0
+    read: int = 0
     ok: int = 0
     bytes: int = 0
     missing: list[Finding] = field(default_factory=list)
@@ -63,7 +68,8 @@ class Verdict:
             )
         }  # fmt: skip
         return {
-            "schema": SCHEMA, "checked": self.checked, "ok": self.ok, "bytes": self.bytes, **lists
+            "schema": SCHEMA, "checked": self.checked, "read": self.read, "ok": self.ok,
+            "bytes": self.bytes, **lists,
         }  # fmt: skip
 
 
@@ -121,6 +127,7 @@ class _Seen:
     missing: str = ""
     changed: str = ""
     bytes: int = 0
+    read: bool = False
 
 
 async def _note_one(
@@ -133,6 +140,7 @@ async def _note_one(
         holding, seen = running.pop(future), future.result()
         finding = Finding(str(holding.video_id), holding.path, seen.missing or seen.changed)
         verdict.checked += 1
+        verdict.read += seen.read
         verdict.bytes += seen.bytes
         if seen.missing:
             verdict.missing.append(finding)
@@ -157,12 +165,12 @@ def _look(root: str, holding: Holding, stop: threading.Event, *, whole: bool) ->
         if found.st_size != holding.bytes:
             return _Seen(changed=f"{found.st_size} bytes instead of {holding.bytes}")
         if whole and hash_open(fd, stop) != holding.sha256:
-            return _Seen(changed="the SHA-256 differs")
+            return _Seen(changed="the SHA-256 differs", read=True)
     except OSError as error:
         return _Seen(changed=_cannot_read(error))
     finally:
         os.close(fd)
-    return _Seen(bytes=holding.bytes if whole else 0)
+    return _Seen(bytes=holding.bytes if whole else 0, read=whole)
 
 
 def _cannot_read(error: OSError) -> str:

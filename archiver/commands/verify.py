@@ -23,7 +23,7 @@ _SAY_EVERY_S = 10.0
     "--sample",
     metavar="SHARE",
     type=options.SHARE,
-    help="Only a part, as 5%; another one every time.",
+    help="Read only a part, as 5%; another one every day.",
 )
 @options.as_json
 @option("--quiet", "-q", is_flag=True, help="Say only what does not match.")
@@ -50,15 +50,15 @@ def _reading() -> Callable[[Holding], None]:
     """Says once in a while how far it is: terabytes take hours.  Silent in short ones."""
     from archiver.commands import watching
 
-    files = read = 0
+    files = 0
     told_at = watching.now()
 
-    def looked_at(holding: Holding) -> None:
-        nonlocal files, read, told_at
-        files, read = files + 1, read + holding.bytes
+    def looked_at(_: Holding) -> None:
+        nonlocal files, told_at
+        files += 1
         if watching.now() - told_at >= _SAY_EVERY_S:
             told_at = watching.now()
-            click.echo(f"{many(files, 'file')} read ({size(read)}) …", err=True)
+            click.echo(f"{many(files, 'file')} checked …", err=True)
 
     return looked_at
 
@@ -66,7 +66,8 @@ def _reading() -> Callable[[Holding], None]:
 def lines(answer: Mapping[str, Any]) -> Iterable[str]:
     """The finding for people, from its JSON object."""
     found = [(word, each) for word in ("missing", "changed", "unknown") for each in answer[word]]
-    checked = f"{many(answer['checked'], 'file')} checked ({size(answer['bytes'])})"
+    read = "" if answer["read"] == answer["checked"] else f"{answer['read']:,} of them read, "
+    checked = f"{many(answer['checked'], 'file')} checked ({read}{size(answer['bytes'])})"
     if not found:
         yield f"{checked}: all match."
         return

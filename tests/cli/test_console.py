@@ -11,11 +11,12 @@ import pytest
 
 from archiver.console import Terminal
 from archiver.console_lines import DETAIL, NEWS, WARNING, WORDS, JsonLines, Lines
-from archiver.console_tally import Expects, Tally
+from archiver.console_tally import Tally
 from archiver.console_text import local, many, moment, scrub, size, span
 from archiver.core import lifecycle as life
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState, Link, Saved, VideoId
-from archiver.ports import Observer
+from archiver.core.weather import Trouble
+from archiver.observing import Expects, Observer, Watches
 
 S = JobState
 KEY = JobKey(VideoId(124347309))
@@ -74,6 +75,7 @@ def test_all_consoles_are_observers_that_like_to_know_the_whole() -> None:
     """They fit the port, and the archive may tell them how much there is."""
     observer: Observer = lines_of(Lines)[0]
     assert isinstance(observer, Expects)
+    assert isinstance(observer, Watches)
 
 
 def test_what_changes_is_a_line() -> None:
@@ -103,16 +105,55 @@ def test_quiet_and_verbose(least: int, count: int) -> None:
     assert len(stream.getvalue().splitlines()) == count
 
 
-def test_the_same_weather_is_told_once_a_minute() -> None:
-    """One outage hinders a thousand files with the same words."""
+def test_an_outage_is_told_when_it_begins_changes_and_ends() -> None:
+    """One line each, however long it lasts, however often it is tried, however many files wait."""
     console, stream, hand = lines_of(Lines)
-    for second in range(120):
+    sky: list[Trouble] = []
+    console.watch(lambda: sky)
+    for second in range(200):
         hand.at = START + second
+        until = Instant(hand.at + 30)
+        match second:
+            case n if n < 50:
+                sky[:] = [Trouble("https://api.example", "the connection was refused", until)]
+            case 100:  # back for a moment is not back
+                sky[:] = []
+            case n if n < 150:
+                sky[:] = [Trouble("https://api.example", "it answered 503", until)]
+            case _:
+                sky[:] = []
         happen(console, job(video=second + 1), life.Hindered("no network", Instant(second)))
-    assert len(stream.getvalue().splitlines()) == 2
-    for reason in range(300):  # and the memory for it is bounded
-        happen(console, job(), life.Hindered(f"reason {reason}", Instant(1)))
-    assert len(console._weather) <= 100
+        console._tell_weather()
+    told = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()]
+    assert [line.partition(", next try")[0] for line in told] == [
+        "waiting   https://api.example: the connection was refused",
+        "waiting   https://api.example: it answered 503",
+        "going on  https://api.example: over after 2 min 29 s",
+    ]
+
+
+def test_silence_of_an_outage_is_broken_with_what_is_waited_for() -> None:
+    """The line of the minute says why nothing moves; a quiet console keeps quiet."""
+    for least, count in ((NEWS, 2), (WARNING, 0)):
+        console, stream, hand = lines_of(Lines, least)
+        console.watch(lambda: [Trouble("the API's rate limit", "", Instant(START + 900))])
+        console.tick()
+        hand.at += 61
+        console.tick()
+        told = stream.getvalue().splitlines()
+        assert len(told) == count
+        assert all("the API's rate limit: used up until " in line for line in told)
+
+
+def test_a_failure_of_a_running_download_has_its_title() -> None:
+    """A number alone tells nobody which video it is; nothing is remembered of others."""
+    console, stream, _ = lines_of(Lines)
+    console.began("fetch", job(), "Board \x1b[2Jmeeting" + "g" * 5_000)
+    happen(console, job(), life.Delayed(Instant(1), "it broke off", Instant(2)))
+    assert "124347309  Board" in stream.getvalue()
+    assert stream.getvalue().rstrip("\n").isprintable()
+    assert len(stream.getvalue()) < 400
+    assert console.tally.running == {}
 
 
 def test_silence_is_broken_once_a_minute() -> None:
@@ -202,10 +243,11 @@ def busy(console: Terminal, hand: Hand) -> None:
     console.expect({S.DISCOVERED: 40, S.ARCHIVED: 800, S.REQUESTED: 12}, 10_000_000)
     happen(console, job(S.REQUESTED, 3), life.Pending(Instant(1), Instant(START + 200)))
     for video in range(10, 30):
-        console.began("fetch", job(video=video, total=4096))
+        console.began("fetch", job(video=video, total=4096), f"Title {video}")
         console.received(job(video=video), 2048)
     hand.at += 2
     console.tick()
+    console.watch(lambda: [Trouble("https://api.example", "it answered 503", Instant(START))])
     hand.at += 2
     console.tick()
     happen(console, job(video=10), life.GaveUp("no [bold]room[/bold] :smile:"))
@@ -215,9 +257,11 @@ def test_a_terminal_shows_bars_counts_and_what_is_waited_for() -> None:
     """The whole, each download up to a dozen, the states, and when it looks again."""
     told = drawn(100, busy)
     assert "2.0 KiB of 4.0 KiB" in told
-    assert "and 8 more" in told
+    assert "Title 10" in told
+    assert "and 8 downloads more" in told
+    assert "waiting for https://api.example: it answered 503, next try" in told
     assert "800 archived" in told
-    assert "1 being prepared, next look" in told
+    assert "12 being prepared, next look" in told
     assert "no [bold]room[/bold] :smile:" in told  # a reason is no markup
     assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")  # the cursor is back
 

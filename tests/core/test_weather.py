@@ -110,3 +110,17 @@ def test_a_host_is_open_until_something_is_known_against_it() -> None:
     assert not weather.is_open("https://a")
     weather.succeeded("https://a")
     assert weather.is_open("https://a")
+
+
+def test_trouble_is_what_lasts_with_its_reason() -> None:
+    """One failed call is no news; two in a row, or a long order to wait, are."""
+    sky = Weather()
+    sky.failed(HOST, T0, reason="the connection was refused")
+    assert sky.troubles(T0) == []
+    sky.failed(HOST, at(2), reason="it answered 503")
+    assert sky.troubles(at(2)) == [weather.Trouble(HOST, "it answered 503", at(4))]
+    sky.failed("https://slow.example", T0, at(120), "it answered 429")
+    assert [each.until for each in sky.troubles(T0)] == [at(4), at(120)]
+    sky.succeeded(HOST)
+    sky.succeeded("https://slow.example")
+    assert sky.troubles(at(200)) == []

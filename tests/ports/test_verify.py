@@ -56,6 +56,7 @@ def test_a_sound_archive_is_clean(tmp_path: Path) -> None:
     assert found.as_json() == {
         "schema": 1,
         "checked": 6,
+        "read": 6,
         "ok": 6,
         "bytes": sum(holding.bytes for holding in holdings),
         "missing": [],
@@ -170,6 +171,7 @@ def test_samples_cover_every_file_in_turn(tmp_path: Path) -> None:
     nights = [verdict(tmp_path, holdings, sample=0.25, night=night) for night in range(4)]
     assert sum(night.bytes for night in nights) == sum(holding.bytes for holding in holdings)
     assert all(night.checked == night.ok == 12 for night in nights)
+    assert sum(night.read for night in nights) == 12
     assert max(night.bytes for night in nights) < sum(holding.bytes for holding in holdings)
     flipped(tmp_path / "archive" / holdings[4].path)
     again = [verdict(tmp_path, holdings, sample=0.25, night=night) for night in range(4)]

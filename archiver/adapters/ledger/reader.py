@@ -61,6 +61,10 @@ class Reader:
         """How many of the selection stand in the archive; asked first, before a run's work."""
         return (await self.counts(variant)).get(JobState.ARCHIVED, 0)
 
+    async def wanted_bytes(self, variant: str) -> int | None:
+        """How large the selected videos are that a run has to fetch; None where nobody knows."""
+        return await self._writer.read(partial(selection.wanted_bytes, variant=variant))
+
     async def outstanding_bytes(self, variant: str) -> int:
         """What the selection's asked-for and available jobs still have to bring, if known."""
         return await self._writer.read(partial(selection.outstanding_bytes, variant=variant))

@@ -98,6 +98,21 @@ def states(db: sqlite3.Connection, variant: str) -> Mapping[VideoId, JobState]:
     return {VideoId(video_id): JobState(state) for video_id, state in found}
 
 
+def wanted_bytes(db: sqlite3.Connection, variant: str) -> int | None:
+    """The size of all that is not final, what is unknown taken as the mean; None: all unknown."""
+    known, size, every = db.execute(
+        "SELECT count(coalesce(job.saved_total, job.expected_bytes)), "
+        "total(coalesce(job.saved_total, job.expected_bytes)), count(*) "
+        "FROM queue CROSS JOIN job ON job.video_id = queue.video_id AND job.kind = 'video' "
+        "AND job.variant = queue.variant AND job.version = queue.version WHERE queue.variant = ? "
+        "AND job.state IN ('discovered', 'requested', 'available', 'fetched')",
+        (variant,),
+    ).fetchone()
+    if not every:
+        return 0
+    return round(size * every / known) if known else None
+
+
 def outstanding_bytes(db: sqlite3.Connection, variant: str) -> int:
     """What is asked for or available and not yet fetched, as far as sizes are known."""
     found = db.execute(

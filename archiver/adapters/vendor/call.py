@@ -25,7 +25,7 @@ from archiver.adapters.vendor import trouble, wire
 from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
 from archiver.adapters.vendor.token import TokenSource
 from archiver.core.model import Instant
-from archiver.core.weather import Weather
+from archiver.core.weather import Trouble, Weather
 from archiver.errors import (
     AuthError,
     BadAnswerError,
@@ -36,6 +36,7 @@ from archiver.errors import (
 from archiver.ports import Allowance
 
 PATIENCE_S = 5.0  # a step waits this long for the rate; longer waits belong to the plan
+RATE_CALM_S = 90.0  # a limit is met again every period: one line for all of it
 OUTSIDE = frozenset({407, 408, 425, 429})  # beside 3xx and 5xx: not the call's fault
 WITHOUT_EFFECT = frozenset({407, 425, 429, 503})  # refused before anything was done, as are 3xx
 
@@ -129,6 +130,15 @@ class Caller:
         more_at = max(try_at, self._pace.more_at())
         return Allowance(0, Instant(more_at if more_at > now else now + SOON_S))
 
+    def troubles(self) -> list[Trouble]:
+        """What keeps calls waiting for longer than a moment."""
+        now = self.clock.now()
+        found = self.weather.troubles(now)
+        more_at = self._pace.more_at()
+        if more_at > now + PATIENCE_S and all(each.place != self.host for each in found):
+            found.append(Trouble("the API's rate limit", "", more_at, RATE_CALM_S))
+        return found
+
     async def _once(
         self, method: str, address: str, purpose: Purpose, patience_s: float
     ) -> Answer | None:
@@ -166,10 +176,9 @@ class Caller:
                 said = place.answered(response.status, response.headers)
                 body = await read_body(response)
         except trouble.TROUBLE as error:
-            self.weather.failed(self.host, self.clock.now())
-            raise WeatherError(
-                self.host, f"API: {trouble.describe(error)}", sent=place.is_sent
-            ) from None
+            how = trouble.describe(error)
+            self.weather.failed(self.host, self.clock.now(), reason=how)
+            raise WeatherError(self.host, f"API: {how}", sent=place.is_sent) from None
         finally:
             self.weather.let_go(self.host)
         retry_at = said.retry_at
@@ -177,7 +186,9 @@ class Caller:
             retry_at = said.reset_at
         answer = Answer(response.status, body, retry_at)
         if answer.is_weather:
-            self.weather.failed(self.host, self.clock.now(), answer.retry_at)
+            busy = answer.status == 429
+            how = "its rate limit is used up" if busy else f"it answered {answer.status}"
+            self.weather.failed(self.host, self.clock.now(), answer.retry_at, how)
         else:
             self.weather.succeeded(self.host)
         return answer

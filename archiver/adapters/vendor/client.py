@@ -22,7 +22,7 @@ from archiver.adapters.vendor.pace import Pace
 from archiver.adapters.vendor.token import SecretStyle, TokenSource
 from archiver.core.model import Channel, ChannelId, Downloadable, Instant, JobKey, Video, VideoId
 from archiver.core.summary import ApiCalls
-from archiver.core.weather import Weather
+from archiver.core.weather import Trouble, Weather
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
 from archiver.ports import Allowance, Page
 
@@ -105,6 +105,10 @@ class VendorClient:
     def allowance(self) -> Allowance:
         """What the rate limit, the weather and ``--requests`` leave right now."""
         return self._caller.allowance()
+
+    def troubles(self) -> list[Trouble]:
+        """The hosts that are in trouble, downloads' too, and a rate limit that is used up."""
+        return self._caller.troubles()
 
     async def channels(self) -> AsyncIterator[Channel]:
         """Every channel the credentials see, own and shared."""

@@ -134,7 +134,8 @@ class TokenSource:
         try:
             fresh, style = await self._granted()
         except WeatherError as error:
-            self._weather.failed(self.host, self._clock.now(), error.retry_at)
+            how = str(error).removeprefix("token: ")
+            self._weather.failed(self.host, self._clock.now(), error.retry_at, how)
             raise
         except AuthError:
             self._weather.succeeded(self.host)
