@@ -45,6 +45,8 @@ kill: $(DEV)    ## N real kills of the real program at random moments
 
 docs: $(DEV)    ## redraw the life cycle from its table
 	@$(PY) tools/draw_lifecycle.py > docs/lifecycle.mmd
+	@sed -i.old -e '/^```mermaid/,/^```$$/{//!d;}' -e '/^```mermaid/r docs/lifecycle.mmd' docs/architecture.md
+	@rm docs/architecture.md.old
 
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage archiver-demo
