@@ -99,7 +99,9 @@ def sixty(score: Score) -> None:
         with tempfile.TemporaryDirectory() as dest:
             first = run(vendor, dest)
             stats = vendor.stats()
-            score.promise("60 videos: archived", first.summary["videos"]["archived"], first.code == 0)
+            score.promise(
+                "60 videos: archived", first.summary["videos"]["archived"], first.code == 0
+            )
             score.promise("  POSTs (60)", stats["posts"], stats["posts"] == 60)
             score.promise("  polls a video (<= 2)", stats["polls"] / 60, stats["polls"] <= 120)
             fetched, size = first.summary["bytes"]["downloaded"], first.summary["bytes"]["archived"]
@@ -107,8 +109,12 @@ def sixty(score: Score) -> None:
             second = run(vendor, dest)
             calls = second.summary["api_calls"]
             asked = {k: v for k, v in calls.items() if v}
-            score.promise("  second run: listing calls only", asked, set(asked) <= {"list", "token"})
-            score.promise("  wall s, first and second", f"{first.wall_s:.1f} {second.wall_s:.1f}", True)
+            score.promise(
+                "  second run: listing calls only", asked, set(asked) <= {"list", "token"}
+            )
+            score.promise(
+                "  wall s, first and second", f"{first.wall_s:.1f} {second.wall_s:.1f}", True
+            )
 
 
 def tight(score: Score) -> None:
@@ -118,7 +124,9 @@ def tight(score: Score) -> None:
         ran = run(vendor, dest)
         stats, summary = vendor.stats(), ran.summary
         line_s = summary["bytes"]["archived"] / (6 << 20)
-        score.promise("80 videos, 8 s window: archived", summary["videos"]["archived"], ran.code == 0)
+        score.promise(
+            "80 videos, 8 s window: archived", summary["videos"]["archived"], ran.code == 0
+        )
         lost = stats["expired"] / max(1, stats["versions"])
         score.promise("  versions run out (< 5 %)", f"{lost:.1%}", lost < 0.05)
         score.promise("  ... as the program counts", summary["expired"], True)
