@@ -138,8 +138,10 @@ class Lister:
         counter.  Where the vendor gives none, page 1 of several is read once more: the newest
         videos are those that are deleted and replaced.
         """
-        if walk.moved or walk.counts or walk.pages < 2:
-            return walk.moved
+        if walk.moved or not walk.ids:  # a listing without anything is worth a second look
+            return True
+        if walk.counts or walk.pages < 2:
+            return False
         page = await self._page(query, query.first())
         return tuple(item.id for item in _readable(query, page)) != walk.first
 
@@ -148,7 +150,7 @@ class Lister:
         while params is not None:
             page = await self._page(query, params)
             items = _readable(query, page)
-            walk.odd |= len(items) < len(page.objects)
+            walk.odd |= page.odd or len(items) < len(page.objects)
             new = walk.take(items, page)
             yield new
             following = next_params(query, params, page)

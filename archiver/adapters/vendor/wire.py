@@ -127,12 +127,14 @@ class Listed:
         next: the address of the next page; "" where there is none.
         paged: the answer says something of paging at all.
         counts: the counters of ``paging``: the same on all pages of a listing at rest.
+        odd: there were other things than objects among them.
     """
 
     objects: tuple[Json, ...]
     next: str = ""
     paged: bool = False
     counts: tuple[tuple[str, int], ...] = ()
+    odd: bool = False
 
 
 def listed(body: bytes, key: str) -> Listed:
@@ -145,6 +147,9 @@ def listed(body: bytes, key: str) -> Listed:
     found = answer.get(key)
     if not isinstance(found, dict | list):
         raise BadAnswerError(f"the API's answer has no list '{key}'")
+    objects = tuple(items(found))
+    if found and not objects:
+        raise BadAnswerError(f"the API's answer has no objects under '{key}'")
     paging = mapping(answer.get("paging"))
     following = paging.get("next")
     if isinstance(following, dict):
@@ -154,7 +159,8 @@ def listed(body: bytes, key: str) -> Listed:
         for name in ("item_count", "page_count", "total", "total_count")
         if (count := whole(paging.get(name))) is not None
     )
-    return Listed(tuple(items(found)), text(following).strip(), "paging" in answer, counts)
+    odd = len(objects) < len(found)
+    return Listed(objects, text(following).strip(), "paging" in answer, counts, odd)
 
 
 @dataclass(frozen=True, slots=True)
