@@ -95,26 +95,20 @@ def run(vendor: Vendor, dest: str, *options: str) -> Ran:
 
 def sixty(score: Score) -> None:
     """60 videos, 0.3-2 s of generation."""
-    with emulator("--videos", "60", "--generation", "0.3-2") as vendor:
-        with tempfile.TemporaryDirectory() as dest:
-            first = run(vendor, dest)
-            stats = vendor.stats()
-            score.promise(
-                "60 videos: archived", first.summary["videos"]["archived"], first.code == 0
-            )
-            score.promise("  POSTs (60)", stats["posts"], stats["posts"] == 60)
-            score.promise("  polls a video (<= 2)", stats["polls"] / 60, stats["polls"] <= 120)
-            fetched, size = first.summary["bytes"]["downloaded"], first.summary["bytes"]["archived"]
-            score.promise("  bytes fetched / archived (1)", fetched / size, fetched == size)
-            second = run(vendor, dest)
-            calls = second.summary["api_calls"]
-            asked = {k: v for k, v in calls.items() if v}
-            score.promise(
-                "  second run: listing calls only", asked, set(asked) <= {"list", "token"}
-            )
-            score.promise(
-                "  wall s, first and second", f"{first.wall_s:.1f} {second.wall_s:.1f}", True
-            )
+    options = ("--videos", "60", "--generation", "0.3-2")
+    with emulator(*options) as vendor, tempfile.TemporaryDirectory() as dest:
+        first = run(vendor, dest)
+        stats = vendor.stats()
+        score.promise("60 videos: archived", first.summary["videos"]["archived"], first.code == 0)
+        score.promise("  POSTs (60)", stats["posts"], stats["posts"] == 60)
+        score.promise("  polls a video (<= 2)", stats["polls"] / 60, stats["polls"] <= 120)
+        fetched, size = first.summary["bytes"]["downloaded"], first.summary["bytes"]["archived"]
+        score.promise("  bytes fetched / archived (1)", fetched / size, fetched == size)
+        second = run(vendor, dest)
+        calls = second.summary["api_calls"]
+        asked = {k: v for k, v in calls.items() if v}
+        score.promise("  second run: listing calls only", asked, set(asked) <= {"list", "token"})
+        score.promise("  wall s, first and second", f"{first.wall_s:.1f} {second.wall_s:.1f}", True)
 
 
 def tight(score: Score) -> None:
