@@ -19,7 +19,7 @@ from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
 from archiver.core.schedule import is_progress, plan
-from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Step
+from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Publish, Step
 from archiver.core.weather import Weather
 from archiver.errors import ArchiverError, AuthError, DestinationError
 from archiver.perform import Hands
@@ -186,9 +186,11 @@ class Engine:
             return await self._record(step.key, event)
 
         try:
-            event = await self._hands.perform(step, self._jobs[step.key], record)
-            with anyio.move_on_after(_FAREWELL_S, shield=True):
-                await record(event)
+            # Half a publication would leave a file in the bag that no manifest knows.
+            with anyio.CancelScope(shield=isinstance(step, Publish)):
+                event = await self._hands.perform(step, self._jobs[step.key], record)
+                with anyio.move_on_after(_FAREWELL_S, shield=True):
+                    await record(event)
         except (AuthError, DestinationError) as error:
             # A person's turn.  Downloads that run go on where only the account is in trouble.
             self._halted = self._halted or error

@@ -2,8 +2,8 @@
 
 The order of a publication, each step safe to repeat after a crash at any instant:
 1. the part is whole: of the size and the hash that the ledger has;
-2. the sidecar stands, by the same steps as the file itself;
-3. the part has its final mode and is synced; an error here discards it, without a second fsync;
+2. the part has its final mode and is synced; an error here discards it, without a second fsync;
+3. the sidecar stands, by the same steps as the file itself: never beside a file that is discarded;
 4. it is renamed without replacing; 5. the folder is synced, and every folder made on the way.
 Rule: only tag files, outside ``data/``, are ever replaced.
 """
@@ -147,14 +147,14 @@ class LocalVault:
                 raise CorruptError("neither the download nor the published file is there any more")
         # A fetched job has a reason where its container is flawed, or where it was hindered since.
         flaw = await self.check(key, job.saved) if job.reason else None
+        if found is None:
+            await self._run("publishing", lambda: self._placer.seal_part(part))
         infos = [await self._sidecar(job, shelf)] if key.kind == "video" else []
         if found is None:
-
-            def place() -> Placed:
-                self._placer.seal_part(part)
-                return self._placer.place(part, shelf.folder, name, want, _strangers)
-
-            found = await self._run("publishing", place)
+            place = self._placer.place
+            found = await self._run(
+                "publishing", lambda: place(part, shelf.folder, name, want, _strangers)
+            )
         self._hashed.pop(key, None)
         return (self._holding(job, key.kind, found, flaw), *infos)
 

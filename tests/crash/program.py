@@ -154,13 +154,27 @@ class Warm:
     def __init__(self, process: subprocess.Popen[str], place: Place) -> None:
         self._process, self.place = process, place
 
-    def run(self, *args: str, kill_after_s: float | None = None, fuse: int = 0) -> Result:
-        """Run a program, to its end or for so long; note what it acknowledged."""
+    def run(
+        self,
+        *args: str,
+        kill_after_s: float | None = None,
+        fuse: int = 0,
+        number: int = signal.SIGKILL,
+        cwd: Path | None = None,
+    ) -> Result:
+        """Run a program, to its end or for so long; note what it acknowledged.
+
+        Args:
+            fuse: before which step on the disk the program gets the signal *number*; 0: never.
+        """
         place, process = self.place, self._process
         said = {name: str(place.root / "said" / name) for name in ("out", "err")}
         for path in said.values():
             Path(path).write_text("")  # a kill may come before the program's first breath
-        told = {"args": args, "env": place.environment, "cwd": str(place.cwd), "fuse": fuse, **said}
+        told = {
+            "args": args, "env": place.environment, "cwd": str(cwd or place.cwd),
+            "fuse": fuse, "number": int(number), **said,
+        }  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(told) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,18 @@ def dies_before(step: int, root: Path, them: Vendor, program: Warm) -> bool:
     return killed.code == -9
 
 
+def stops_before(step: int, root: Path, them: Vendor, program: Warm) -> None:
+    """Ask a first run to stop before its *step*-th step: half a step is never left behind."""
+    program.place = place = Place(root, them.env)
+    told = program.run(*place.run_args(), fuse=step, number=signal.SIGTERM)
+    assert (told.code, told.summary["outcome"]) in ((5, "stopped"), (0, "complete")), told.err
+    nothing_is_lost(place)
+    is_valid_bag(place.dest)
+    last = program.run(*place.run_args())
+    assert (last.code, last.summary["outcome"]) == (0, "complete"), (step, last.err)
+    is_complete(place, them, catalogue(place, program))
+
+
 def test_some_steps(tmp_path: Path) -> None:
     """A sample over the whole length of a run."""
     with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
@@ -46,6 +59,22 @@ def test_some_steps(tmp_path: Path) -> None:
         while dies_before(step, tmp_path / str(step), them, program):
             step += 29
         assert 50 < step < STEPS_MOST  # it did reach the end of a run of many steps
+
+
+def test_a_run_that_is_stopped_in_a_publication_leaves_a_valid_bag(tmp_path: Path) -> None:
+    """A file and its sidecar are published, recorded and listed together, or not at all."""
+    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+        for step in range(54, 91, 6):  # where the files get their names
+            stops_before(step, tmp_path / str(step), them, program)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_stopped_before_every_step(tmp_path: Path) -> None:
+    """The same for the whole length of a run."""
+    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+        for step in range(1, 140, 3):
+            stops_before(step, tmp_path / str(step), them, program)
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """A process that has imported the program, and forks a fresh one for each line that it reads.
 
 What is forked is the program as `python -m archiver` runs it, with a process id to kill.  With a
-fuse it kills itself before its n-th step that changes the disk, as a power cut there would.
+fuse it signals itself before its n-th step that changes the disk: kills itself, or asks itself
+to stop.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +25,10 @@ ROOMS = (
 
 
 class Fuse:
-    """Burns down by a step a time."""
+    """Burns down by a step a time, and ends with a signal."""
 
-    def __init__(self, steps: int) -> None:
-        self.left = steps
+    def __init__(self, steps: int, number: int) -> None:
+        self.left, self._number = steps, number
 
     def lay(self) -> None:
         """Along every call of the disk, and every commit of the ledger."""
@@ -44,7 +44,7 @@ class Fuse:
         def burning(*args: Any) -> Any:
             self.left -= 1
             if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self._number)
             return call(*args)
 
         return burning
@@ -60,7 +60,7 @@ def become(told: dict[str, Any]) -> None:
         os.dup2(fd, number)
         os.close(fd)
     if told["fuse"]:
-        Fuse(told["fuse"]).lay()
+        Fuse(told["fuse"], told["number"]).lay()
     sys.argv = ["archiver", *told["args"]]
     from archiver.cli import main
 
