@@ -18,6 +18,7 @@ from archiver.opening import LEDGER, PRIVATE, Connection, connected, reading
 
 _SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
 _FREE_LEAST = 5 << 30
+_API = "API"  # also where nobody answers at all
 _WAIT_S = 10.0  # a person waits for the answer
 
 
@@ -72,7 +73,9 @@ async def _vendor(account: Account) -> list[Check]:
             if checks[0].ok:
                 checks.append(await _tried("role", lambda: _role(to)))
     except ArchiverError as error:
-        return [Check("API", ok=False, found=str(error), advice=error.hint)]
+        return [Check(_API, ok=False, found=str(error), advice=error.hint)]
+    if checks[-1].name == _API:  # nobody answered: nothing is known of the server's clock
+        return checks
     skew = clock.skew_s
     advice = "" if abs(skew) <= _SKEW_MOST_S else "Set the clock of this machine (NTP)."
     found = "agrees with the server's" if abs(skew) < 1 else f"{-skew:+.0f} s from the server's"
@@ -87,7 +90,7 @@ async def _tried(name: str, look: Callable[[], Awaitable[Check]]) -> Check:
         return Check(name, ok=False, found=str(error), advice=error.hint)
     except Misfortune as trouble:
         return Check(
-            "API", ok=False, found=str(trouble) or type(trouble).__name__,
+            _API, ok=False, found=str(trouble) or type(trouble).__name__,
             advice="Check the network, the proxy (ARCHIVER_PROXY) and the address of the API.",
         )  # fmt: skip
 

@@ -107,7 +107,9 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
                     if job is not None:
                         report.add(change.word, job, video.title, learnt.typical_bytes)
         except WeatherError as weather:
-            raise ListingError(f"The vendor cannot be reached: {weather}.") from weather
+            raise ListingError(
+                f"The vendor cannot be reached ({weather}).", "Try again later."
+            ) from weather
         report.api_calls_expected = to.calls.list + _CALLS_A_VIDEO * (
             report.new + report.changed + report.parked
         )

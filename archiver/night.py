@@ -11,7 +11,7 @@ import anyio
 
 from archiver.account import Account
 from archiver.adapters.download import HttpSource
-from archiver.adapters.http import ConnectorFactory
+from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant, VideoId
@@ -51,6 +51,7 @@ async def run(
         ArchiverError: nothing was begun.  What happens later is told by the summary.
     """
     account.checked().require_credentials()
+    check_way(account)
     async with changing(dest, create=True, surroundings=surroundings) as archive:
         night = _Night(archive, account, options, observer, surroundings.connector)
         return await night.spend(stop)
@@ -89,7 +90,8 @@ class _Night:
             ending = await _unless(stop, self._work)
         except WeatherError as weather:
             error = ListingError(
-                f"The vendor cannot be reached: {weather}.", "Nothing is lost; try again later."
+                f"The vendor cannot be reached ({weather}).",
+                "Nothing is lost; try again later.",
             )
         except ArchiverError as refused:
             error = refused

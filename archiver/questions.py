@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,15 @@ async def catalogue(
     since: Instant | None = None,
     until: Instant | None = None,
     text: str | None = None,
-) -> AsyncIterator[CatalogueRow]:
+) -> AsyncGenerator[CatalogueRow, None]:
     """The catalogue, by video and version; what is None does not filter.
 
     Raises:
         DestinationError: there is no archive.
     """
-    async with reading(dest) as ledger:
-        async for entry in ledger.rows(Wanted(channel, state, since, until, text)):
+    wanted = Wanted(channel, state, since, until, text)
+    async with reading(dest) as ledger, aclosing(ledger.rows(wanted)) as entries:
+        async for entry in entries:
             yield CatalogueRow(entry)
 
 

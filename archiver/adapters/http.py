@@ -95,11 +95,25 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        why = "no certificate is in it" if isinstance(error, ssl.SSLError) else str(error)
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            why = error.strerror or why
         raise SettingsError(
-            f"The CA file {ca_file} cannot be used: {type(error).__name__}.",
+            f"The CA file {ca_file} cannot be used: {why}.",
             "ARCHIVER_CA_FILE (--ca-file) must name a readable PEM file with certificates.",
         ) from error
     return context
+
+
+def check_way(account: Account) -> None:
+    """Find out before a run makes its folder that nothing could be reached.
+
+    Raises:
+        SettingsError: an unusable CA file or proxy.
+    """
+    checked_proxy(account.proxy)
+    if account.ca_file:
+        tls_context(account.ca_file)
 
 
 def tcp_connector(line: Line) -> aiohttp.BaseConnector:

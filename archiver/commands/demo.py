@@ -6,6 +6,7 @@ Rule 2: made-up videos never come into an archive of real ones.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,9 +116,10 @@ async def _require_demo(to: str, made_up: set[Any]) -> None:
 
     if not (Path(to) / ".archiver").exists():
         return
-    async for row in archive.catalogue(to):
-        if int(row.as_json()["id"]) not in made_up:
-            raise DestinationError(
-                f"{to} holds other videos than the demo's.",
-                "Name another folder: archiver demo --to DIR",
-            )
+    async with aclosing(archive.catalogue(to)) as rows:
+        async for row in rows:
+            if int(row.as_json()["id"]) not in made_up:
+                raise DestinationError(
+                    f"{to} holds other videos than the demo's.",
+                    "Name another folder: archiver demo --to DIR",
+                )

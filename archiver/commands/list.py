@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -50,11 +51,12 @@ async def _list(to: str, channel: ChannelId | None, given: dict[str, Any]) -> in
         until=parse_moment(until, now, end=True) if until else None,
         text=given["list_text"],
     )
-    async for row in rows:
-        answer = row.as_json()
-        told = output.as_json(answer) if given["json"] else output.line(text(answer))
-        if not told:  # `| head`
-            break
+    async with aclosing(rows):  # the ledger is closed in order, however this ends
+        async for row in rows:
+            answer = row.as_json()
+            told = output.as_json(answer) if given["json"] else output.line(text(answer))
+            if not told:  # `| head`
+                break
     return 0
 
 

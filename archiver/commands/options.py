@@ -45,6 +45,18 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4
             self.fail(str(error), param, ctx)
 
 
+class Folder(click.ParamType):  # type: ignore[type-arg]
+    """A folder's path, as it was typed."""
+
+    name = "DEST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what an unset variable of a script leaves: it would mean the working directory."""
+        if isinstance(value, str) and (not value.strip() or "\0" in value):
+            self.fail("it is empty; name the folder of the archive.", param, ctx)
+        return value
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]
     """A date or an age; stays a text here, since reading it needs a clock."""
 
@@ -94,13 +106,13 @@ def _load(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
 
 def destination(*, required: bool = True) -> Callable[[F], F]:
     """``--to DEST``."""
-    return option("--to", metavar="DEST", required=required, type=click.Path(),
+    return option("--to", metavar="DEST", required=required, type=Folder(),
                   help="Folder of the archive; made by the first run.")  # fmt: skip
 
 
 def archive_folder(function: F) -> F:
     """The argument DEST, of commands that need nothing but the archive."""
-    return click.argument("to", metavar="DEST", envvar="ARCHIVER_TO", type=click.Path())(function)
+    return click.argument("to", metavar="DEST", envvar="ARCHIVER_TO", type=Folder())(function)
 
 
 def as_json(function: F) -> F:

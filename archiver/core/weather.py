@@ -138,6 +138,10 @@ class Weather:
         """When *host* may be tried next; *now* where it may at once.  Takes no place."""
         return next_try_at(self.gates.get(host, OPEN), now)
 
+    def reason(self, host: str) -> str:
+        """How *host* failed last; a word for it where nobody said."""
+        return self.gates.get(host, OPEN).reason or "it is in trouble"
+
     def troubles(self, now: Instant) -> list[Trouble]:
         """The hosts that failed more than once in a row, or are closed for more than a moment."""
         return [

@@ -92,8 +92,11 @@ def test_a_status_shows_states_deadline_runs_and_failures() -> None:
 
 def test_a_verification_names_what_does_not_match() -> None:
     """Up to fifty, each with its reason; unknown files count too."""
-    clean = {"checked": 2, "ok": 2, "bytes": 10, "missing": [], "changed": [], "unknown": []}
+    clean = {"checked": 2, "read": 2, "ok": 2, "bytes": 10, "missing": [], "changed": [],
+             "unknown": []}  # fmt: skip
     assert list(verify.lines(clean)) == ["2 files checked (10 bytes): all match."]
+    part = list(verify.lines(clean | {"read": 1}))
+    assert part == ["2 files checked (1 of them read, 10 bytes): all match."]
     entry = {"id": None, "path": f"data/{EVIL}", "reason": "size"}
     told = list(verify.lines(clean | {"ok": 1, "changed": [entry] * 60, "unknown": [entry]}))
     assert told[0].endswith("1 match, 61 do not.")

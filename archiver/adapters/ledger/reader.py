@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -73,7 +73,7 @@ class Reader:
         """How many videos of the whole archive stand in each state."""
         return await self._writer.read(partial(catalogue.state_counts, variant=variant))
 
-    async def rows(self, wanted: Filter = catalogue.ALL) -> AsyncIterator[Entry]:
+    async def rows(self, wanted: Filter = catalogue.ALL) -> AsyncGenerator[Entry, None]:
         """The catalogue by video, variant and version: each stored version, or the job for it."""
         after = catalogue.START
         while page := await self._writer.read(

@@ -161,7 +161,8 @@ class Caller:
 
     def _hindered(self) -> NoReturn:
         retry_at = self.weather.closed_until(self.host, self.clock.now())
-        raise WeatherError(self.host, "the API is in trouble", retry_at, sent=False)
+        how = f"API: {self.weather.reason(self.host)}"
+        raise WeatherError(self.host, how, retry_at, sent=False)
 
     async def _send(
         self, method: str, address: str, head: Mapping[str, str], place: Place

@@ -130,7 +130,7 @@ class TokenSource:
     async def _renew(self) -> str:
         if not self._weather.may_try(self.host, self._clock.now()):
             retry_at = self._weather.closed_until(self.host, self._clock.now())
-            raise self._trouble("the token address is in trouble", retry_at)
+            raise self._trouble(f"token: {self._weather.reason(self.host)}", retry_at)
         try:
             fresh, style = await self._granted()
         except WeatherError as error:
