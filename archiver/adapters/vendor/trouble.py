@@ -18,6 +18,8 @@ def describe(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host's name is not known"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return "its certificate is not trusted: an own authority is named by ARCHIVER_CA_FILE"
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return "no trusted TLS connection"
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
