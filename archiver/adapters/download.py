@@ -24,7 +24,7 @@ from archiver.adapters.download_wire import Answer, Wire, drain
 from archiver.adapters.throttle import Throttle
 from archiver.core import resume
 from archiver.core.answer import Ask, strong
-from archiver.core.container import is_text
+from archiver.core.container import Extent, Walk, is_text, moov_extent
 from archiver.core.model import NEVER, NOTHING, Link, Saved
 from archiver.errors import BrokenError, CorruptError, LinkRefusedError, WeatherError
 from archiver.ports import Clock, Part, Progress
@@ -275,19 +275,21 @@ async def _witness_spans(part: Part, saved: Saved) -> list[tuple[int, int]]:
     The index of an MP4 must be saved whole: an index of one generation beside the pictures of
     another is the one damage that no later check would see.  FLV has no index.
     """
-    spans, at = [(0, resume.WITNESS_BYTES)], 0
-    for _ in range(resume.BOXES_MOST):
-        if at + 16 > saved.bytes:
-            return []
-        header = await part.read(at, 16)
-        if at == 0 and header.startswith(b"FLV"):
-            return spans
-        box = resume.box(header, at)
-        if box is None:
-            return []
-        if box.kind == b"moov":
-            if box.end > saved.bytes or box.end - at > resume.MOOV_MOST_BYTES:
-                return []
-            return spans if box.end <= resume.WITNESS_BYTES else [*spans, (at, box.end)]
-        at = box.end
-    return []
+    spans = [(0, resume.WITNESS_BYTES)]
+    if (await part.read(0, 3)) == b"FLV":
+        return spans
+    moov = await _found(moov_extent(saved.bytes), part)
+    if moov is None or moov.end > saved.bytes or moov.size > resume.MOOV_MOST_BYTES:
+        return []
+    return spans if moov.end <= resume.WITNESS_BYTES else [*spans, (moov.offset, moov.end)]
+
+
+async def _found(steps: Walk[Extent | None], part: Part) -> Extent | None:
+    """Run a walk over what the part holds."""
+    try:
+        wish = next(steps)
+        while True:
+            wish = steps.send(await part.read(*wish))
+    except StopIteration as stop:
+        result: Extent | None = stop.value
+        return result

@@ -17,7 +17,6 @@ from archiver.core.model import Saved
 OVERLAP_BYTES = 64 * 1024  # compared before every append: a file swapped in between shows here
 WITNESS_BYTES = 1024 * 1024  # compared at either end before bytes of two addresses are joined
 MOOV_MOST_BYTES = 64 * 1024 * 1024  # a larger index is not worth comparing: start from 0
-BOXES_MOST = 64  # top-level boxes looked at; the index of a sane file is among the first few
 SURE_BYTES = 16  # so many bytes tell a video from a page of text
 _TEMPORARY = frozenset({407, 408, 425, 429})
 
@@ -196,28 +195,6 @@ def _may_continue(saved: Saved, head: Head, *, same_total: bool) -> bool:
     if _differ(saved.last_modified, head.last_modified or None):
         return False
     return same_total or not _differ(saved.etag, head.etag or None)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """The head of a top-level box: its four letters and where it ends (exclusive)."""
-
-    kind: bytes
-    end: int
-
-
-def box(header: bytes, at: int) -> Box | None:
-    """Read a box's head.  None: there is none, or it runs to the end of the file.
-
-    Args:
-        header: 16 bytes of the file from offset *at* (8 are enough for a small box).
-    """
-    size, shortest = int.from_bytes(header[:4], "big"), 8
-    if size == 1 and len(header) >= 16:
-        size, shortest = int.from_bytes(header[8:16], "big"), 16
-    if len(header) < 8 or size < shortest:
-        return None
-    return Box(header[4:8], at + size)
 
 
 def _differ(left: object, right: object) -> bool:

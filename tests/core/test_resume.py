@@ -210,15 +210,6 @@ def test_encoded_answers_are_asked_for_once_more() -> None:
     assert isinstance(decide(NOTHING, HERE, Ask(), Head(200, content_encoding="Identity")), Take)
 
 
-def test_a_box_is_read_or_refused() -> None:
-    """Small and large sizes; one that runs to the end, or is nonsense, is none."""
-    assert resume.box(b"\0\0\0\x10moov", 5) == resume.Box(b"moov", 21)
-    large = b"\0\0\0\x01mdat" + (2**33).to_bytes(8, "big")
-    assert resume.box(large, 0) == resume.Box(b"mdat", 2**33)
-    for bad in (b"\0\0\0\0moov", b"\0\0\0\x07moov", b"\0\0\0\x10moo", large[:12], b""):
-        assert resume.box(bad, 0) is None
-
-
 def test_patience_grows_with_the_life_of_an_address() -> None:
     """Decision 5: all times scale with the window."""
     assert [resume.stall_s(s) for s in (0, 8, 400, 86_400, float("inf"))] == [2, 2, 20, 60, 60]
