@@ -20,13 +20,6 @@ def deadline(job: Job) -> Instant:
     return NEVER if job.available_at is None else Instant(job.available_at + DAY_S)
 
 
-def outstanding_bytes(job: Job, typical_bytes: int) -> int:
-    """What the line still owes for a version that was asked for; 0 for any other job."""
-    if not is_outstanding(job):
-        return 0
-    return _left_bytes(job, typical_bytes)
-
-
 def is_outstanding(job: Job) -> bool:
     """A version was asked for, and its bytes are not all saved."""
     if job.state is JobState.DISCOVERED:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.admission import deadline, host_of, outstanding_bytes
+from archiver.core.admission import deadline, host_of, is_outstanding
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState, Link, Saved, VideoId
 from archiver.core.schedule import is_progress, margin_s, next_step, plan, poll_at, retry_at
 from archiver.core.steps import (
@@ -184,9 +184,8 @@ def test_a_host_under_bad_weather_is_left_alone_until_its_probe() -> None:
 def test_no_more_is_asked_for_than_the_line_can_carry_in_the_window() -> None:
     """Outstanding bytes are bounded; a version that was asked for counts until it is saved."""
     asked = available(1, expected_bytes=700, saved=Saved(100))
-    assert outstanding_bytes(asked, 5) == 600
-    assert outstanding_bytes(job(state=JobState.FETCHED), 5) == 0
-    assert outstanding_bytes(job(asked_at=NOW), 5) == 5
+    assert [is_outstanding(j) for j in (asked, job(asked_at=NOW), job())] == [True, True, False]
+    assert not is_outstanding(job(state=JobState.FETCHED))
     fresh = [job(n, expected_bytes=300) for n in (2, 3, 4)]
     chosen = steps(asked, *fresh, bytes_most=1250, fetches=0)
     assert chosen == [Request(fresh[0].key), Request(fresh[1].key)]
