@@ -160,12 +160,14 @@ class Warm:
         kill_after_s: float | None = None,
         fuse: int = 0,
         number: int = signal.SIGKILL,
+        on: str = "",
         cwd: Path | None = None,
     ) -> Result:
         """Run a program, to its end or for so long; note what it acknowledged.
 
         Args:
             fuse: before which step on the disk the program gets the signal *number*; 0: never.
+            on: count only the calls of this name.
         """
         place, process = self.place, self._process
         said = {name: str(place.root / "said" / name) for name in ("out", "err")}
@@ -173,7 +175,7 @@ class Warm:
             Path(path).write_text("")  # a kill may come before the program's first breath
         told = {
             "args": args, "env": place.environment, "cwd": str(cwd or place.cwd),
-            "fuse": fuse, "number": int(number), **said,
+            "fuse": fuse, "number": int(number), "on": on, **said,
         }  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None

@@ -27,8 +27,8 @@ ROOMS = (
 class Fuse:
     """Burns down by a step a time, and ends with a signal."""
 
-    def __init__(self, steps: int, number: int) -> None:
-        self.left, self._number = steps, number
+    def __init__(self, steps: int, number: int, on: str) -> None:
+        self.left, self._number, self._on = steps, number, on
 
     def lay(self) -> None:
         """Along every call of the disk, and every commit of the ledger."""
@@ -36,7 +36,10 @@ class Fuse:
         from archiver.adapters.ledger.writer import Transaction
 
         for name in STEPS:
-            setattr(Os, name, self._before(getattr(Os, name)))
+            if self._on in ("", name):
+                setattr(Os, name, self._before(getattr(Os, name)))
+        if self._on:
+            return
         leave = self._before(Transaction.__exit__)
         Transaction.__exit__ = leave  # type: ignore[method-assign]
 
@@ -60,7 +63,7 @@ def become(told: dict[str, Any]) -> None:
         os.dup2(fd, number)
         os.close(fd)
     if told["fuse"]:
-        Fuse(told["fuse"], told["number"]).lay()
+        Fuse(told["fuse"], told["number"], told["on"]).lay()
     sys.argv = ["archiver", *told["args"]]
     from archiver.cli import main
 
