@@ -124,3 +124,16 @@ def test_trouble_is_what_lasts_with_its_reason() -> None:
     sky.succeeded(HOST)
     sky.succeeded("https://slow.example")
     assert sky.troubles(at(200)) == []
+
+
+def test_who_waits_can_say_why_and_until_when() -> None:
+    """A person at the terminal reads it; one failed call is no trouble yet."""
+    weather = Weather()
+    assert weather.reason("https://a") == "it is in trouble"
+    weather.failed("https://a", Instant(100.0), reason="the connection was refused")
+    assert weather.reason("https://a") == "the connection was refused"
+    assert weather.troubles(Instant(100.0)) == []
+    weather.failed("https://a", Instant(102.0), reason="no answer in time")
+    (trouble,) = weather.troubles(Instant(102.0))
+    assert (trouble.place, trouble.reason) == ("https://a", "no answer in time")
+    assert trouble.until > 102.0
