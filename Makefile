@@ -30,6 +30,7 @@ dev: $(DEV)    ## virtual environment with everything a developer needs
 
 demo: $(READY)    ## a made-up channel, archived from the built-in emulator: no account needed
 	@$(PY) -m archiver demo
+	@command -v archiver >/dev/null || echo "Here, archiver is $(VENV)/bin/archiver."
 
 check: $(DEV)    ## format, lint, types, layers: what a machine can judge
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet .

@@ -7,14 +7,19 @@ import shlex
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import click
 import pytest
 
 from archiver import cli, errors, settings
+from archiver.archive import PlanReport, StatusReport
+from archiver.care.verify import Verdict
+from archiver.care.witness import Finding
 from archiver.core.lifecycle import Event
-from archiver.core.model import JobState
+from archiver.core.model import NEVER, Instant, JobState, VideoId
+from archiver.core.summary import Failure, Summary
 from archiver.emulator.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -98,6 +103,32 @@ def test_every_exit_code_is_documented() -> None:
     text = section(page("operations.md"), "Exit codes")
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert told == {0, cli.USAGE, cli.STOPPED, cli.BUG} | codes(errors.ArchiverError)
+
+
+def keys(answer: object) -> Iterator[str]:
+    """Every key of an answer, those of inner objects too; states are no keys of ours."""
+    if isinstance(answer, dict):
+        for key, inner in answer.items():
+            yield str(key)
+            yield from keys(inner)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("run", Summary(Instant(0.0), message="why").as_json()),
+        ("run", Failure(VideoId(1), "", "", "", 0).as_json()),
+        ("plan", PlanReport().as_json()),
+        ("status", StatusReport({}, 0, NEVER, None, [], []).as_json()),
+        ("verify", Verdict().as_json()),
+        ("verify", Finding("", "", "").as_json()),
+    ],
+)
+def test_every_key_of_an_answer_is_documented(name: str, answer: dict[str, Any]) -> None:
+    """Whoever reads JSON by program need not read ours."""
+    text = section(page("commands.md"), f"archiver {name}")
+    told = set(re.findall(r"[`\"]([a-z_]+)[`\"]", text))
+    assert set(keys(answer)) - {"schema"} <= told
 
 
 def test_every_fault_is_documented() -> None:
