@@ -11,6 +11,7 @@ from pathlib import Path
 
 from archiver.account import Account
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
 from archiver.core.model import Channel
 from archiver.errors import ArchiverError, Misfortune
@@ -36,7 +37,8 @@ async def doctor(dest: str | None, account: Account) -> list[Check]:
     """Check settings, credentials, role, clock, proxy, API and, with *dest*, the disk."""
     checks = [_python(), _settings(account)]
     if account.proxy:
-        checks.append(Check("proxy", ok=True, found="a proxy is set; it is used for everything"))
+        found = f"{origin_of(account.proxy) or 'one'} is used for everything"  # without its login
+        checks.append(Check("proxy", ok=True, found=found))
     if not account.has_credentials:
         checks.append(
             Check(

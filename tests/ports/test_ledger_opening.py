@@ -205,3 +205,46 @@ def test_a_read_only_archive_answers_with_all_that_was_committed(
     with as_nobody(sealed):
         assert asyncio.run(count()) == {JobState.DISCOVERED: 2}
     assert not (sealed / f"{NAME}-shm").exists()
+
+
+def listing(path: Path) -> dict[str, tuple[int, int]]:
+    """Every file beside the ledger, with size and time."""
+    return {p.name: (p.stat().st_size, p.stat().st_mtime_ns) for p in path.parent.iterdir()}
+
+
+def test_a_question_leaves_no_trace_where_nobody_writes(tmp_path: Path) -> None:
+    """Not even the empty files that SQLite makes beside a log."""
+    path = tmp_path / "ledger.sqlite3"
+
+    async def story() -> None:
+        async with await SqliteLedger.open(path) as ledger:
+            await ledger.meta_set("a", "1")
+        before = listing(path)
+        assert set(before) == {"ledger.sqlite3"}
+        async with await SqliteLedger.open(path, read_only=True) as ledger:
+            assert await ledger.meta_get("a") == "1"
+            assert listing(path) == before
+        assert listing(path) == before
+
+    asyncio.run(story())
+
+
+def test_a_question_notices_a_run_that_began_after_it_was_opened(tmp_path: Path) -> None:
+    """What is written meanwhile, and by a whole run that ended meanwhile, is seen."""
+    path = tmp_path / "ledger.sqlite3"
+
+    async def story() -> None:
+        async with await SqliteLedger.open(path) as ledger:
+            await ledger.meta_set("a", "1")
+        early = await SqliteLedger.open(path, read_only=True)
+        late = await SqliteLedger.open(path, read_only=True)
+        async with early, late:
+            assert await early.meta_get("a") == await late.meta_get("a") == "1"
+            async with await SqliteLedger.open(path) as ledger:
+                await ledger.meta_set("a", "2")
+                assert await early.meta_get("a") == "2"
+            async with await SqliteLedger.open(path) as ledger:
+                await ledger.meta_set("a", "3")
+            assert await early.meta_get("a") == await late.meta_get("a") == "3"
+
+    asyncio.run(story())

@@ -47,8 +47,22 @@ def open_writing(path: Path) -> sqlite3.Connection:
     return db
 
 
-def open_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
+def open_beside(path: Path) -> sqlite3.Connection:
+    """Open the ledger for questions beside the run that writes it.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    db = _connect(path, "mode=ro")
+    db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
+    return db
+
+
+def open_reading(path: Path, *, still: bool = False) -> tuple[sqlite3.Connection, Path | None]:
     """Open the ledger for questions, beside a run or on a medium that cannot be written.
+
+    Args:
+        still: nobody writes it: no file is made beside it.
 
     Returns:
         The connection, and a folder to remove after closing it, if one was needed.
@@ -59,7 +73,9 @@ def open_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     try:
         if not (path.is_file() and path.stat().st_size):
             raise DestinationError("There is no ledger here yet.", "Archive something first.")
-        db, folder = _connect_reading(path)
+        db, folder = (
+            (_connect(path, "mode=ro&immutable=1"), None) if still else _connect_reading(path)
+        )
     except (OSError, sqlite3.Error) as error:
         raise refusal(error) from error
     try:

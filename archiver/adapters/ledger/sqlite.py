@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from archiver.adapters.ledger import intake, opening, rows, selection
+from archiver.adapters.ledger import intake, opening, rows, selection, still
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
@@ -47,8 +47,11 @@ class SqliteLedger(Reader):
         """
         loop = asyncio.get_running_loop()
         if read_only:
-            db, scratch = await loop.run_in_executor(None, opening.open_reading, path)
-            return cls(Writer(db), namer, scratch)
+            seen = still.mark(path)
+            look = functools.partial(opening.open_reading, path, still=seen is not None)
+            db, scratch = await loop.run_in_executor(None, look)
+            reader = Writer(db) if seen is None else still.StillReader(db, path, seen)
+            return cls(reader, namer, scratch)
         db = await loop.run_in_executor(None, opening.open_writing, path)
         return cls(Writer(db), namer)
 
