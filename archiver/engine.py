@@ -27,7 +27,6 @@ from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 
 _WINDOW = 512  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
-_FAREWELL_S = 4.0  # to sync and record what is in the air when the run is stopped
 
 
 class Ending(StrEnum):
@@ -189,7 +188,8 @@ class Engine:
             # Half a publication would leave a file in the bag that no manifest knows.
             with anyio.CancelScope(shield=isinstance(step, Publish)):
                 event = await self._hands.perform(step, self._jobs[step.key], record)
-                with anyio.move_on_after(_FAREWELL_S, shield=True):
+                # However slow the disk is: the window must never fall behind the ledger.
+                with anyio.CancelScope(shield=True):
                     await record(event)
         except (AuthError, DestinationError) as error:
             # A person's turn.  Downloads that run go on where only the account is in trouble.
