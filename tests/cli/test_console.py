@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from rich.cells import cell_len
 
 from archiver.console import Terminal
 from archiver.console_lines import DETAIL, NEWS, WARNING, WORDS, JsonLines, Lines
@@ -277,6 +279,49 @@ def test_no_color_is_obeyed() -> None:
 def test_a_narrow_terminal_is_enough() -> None:
     """Nothing breaks at twenty columns."""
     assert drawn(20, busy)
+
+
+def test_a_terminal_that_becomes_narrower_shows_nothing_stale() -> None:
+    """What was wrapped is cleared row by row, from the first row on, before the next picture."""
+
+    def shrink(console: Terminal, hand: Hand) -> None:
+        busy(console, hand)
+        with pytest.MonkeyPatch.context() as patch:
+            screen = console._screen
+            assert screen is not None
+            widths = [cell_len(_plain(line)) for line in screen._drawn]
+            patch.setattr(type(screen._console), "width", property(lambda _: 40))
+            rows = sum(-(-max(1, width) // 40) for width in widths)
+            assert rows > len(widths)
+            shown = console._stream
+            assert isinstance(shown, io.StringIO)
+            before = len(shown.getvalue())
+            console.tick()
+            written = shown.getvalue()[before:]
+            assert written.startswith(f"\r\x1b[{rows - 1}A\x1b[2K")
+            assert written.count("\x1b[2K") == rows
+
+    drawn(100, shrink, NO_COLOR="1")
+
+
+def test_no_line_of_a_picture_is_wider_than_the_terminal() -> None:
+    """At any width, with any title; a line too wide would wrap and leave its rest behind."""
+    for width in (12, 20, 40, 69, 70, 84, 100, 200):
+
+        def act(console: Terminal, hand: Hand, width: int = width) -> None:
+            busy(console, hand)
+            console.began("fetch", job(video=99), "東京からの生中継 " * 30)
+            console.tick()
+            assert console._screen is not None
+            drawn_lines = [_plain(line) for line in console._screen._drawn]
+            assert max(cell_len(line) for line in drawn_lines) < width
+            assert all(line == line.rstrip() for line in drawn_lines)
+
+        drawn(width, act)
+
+
+def _plain(line: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", line)
 
 
 def test_counts_follow_the_events_with_and_without_a_total() -> None:

@@ -127,6 +127,8 @@ def test_secrets_are_never_flags(name: str) -> None:
         (["retry", ".", "account"], "account is no video"),
         (["retry", ".", "x"], "'x' is no source"),
         (["status"], "DEST"),
+        (["status", ""], "it is empty; name the folder"),
+        (["run", "account", "--to", " "], "it is empty; name the folder"),
         (["demo", "--videos", "0"], "1<=x<="),
     ],
 )
