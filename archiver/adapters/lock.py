@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from archiver.errors import DestinationError
 
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in its place must not hang us
 _TEXT_MOST = 4096  # what is read of the file: it holds one short line
+_LOOKS_MOST, _LOOK_S = 5, 0.02  # `running` holds the lock for a moment: that is no run
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
 def locked(path: Path, started: Instant) -> Iterator[None]:
-    """Hold the destination's lock; do not wait for it.
+    """Hold the destination's lock; do not wait for another run.
 
     Args:
         path: ``DEST/.archiver/lock``, made where it is missing.
@@ -68,6 +70,13 @@ def running(path: Path) -> int | None:
 
 def _take(descriptor: int) -> None:
     try:
+        for _ in range(_LOOKS_MOST):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOOK_S)
+            else:
+                return
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _HELD:

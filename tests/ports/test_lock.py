@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,16 @@ def test_a_link_is_not_followed_and_an_unsigned_lock_still_holds(tmp_path: Path)
         assert running(path) == 0
         with pytest.raises(DestinationError, match="pid unknown"), locked(path, Instant(0.0)):
             pytest.fail("held twice")
+
+
+def test_who_only_asks_does_not_turn_a_run_away(tmp_path: Path) -> None:
+    """`status` looks at the lock in the very moment in which the nightly run begins."""
+    path = tmp_path / "lock"
+    path.write_text("")
+    with path.open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        soon = threading.Timer(0.03, fcntl.flock, (asking, fcntl.LOCK_UN))
+        soon.start()
+        with locked(path, Instant(0.0)):
+            pass
+        soon.join()
