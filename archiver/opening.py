@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,14 +75,19 @@ async def changing(
         DestinationError: it cannot be used.
     """
     clock = surroundings.clock()
-    with LocalVault.open(Path(dest), create=create, now=clock.now) as vault:
-        private = Path(dest) / PRIVATE
-        with locked(private / "lock", clock.now()):
-            _require_ledger(dest)
-            async with await SqliteLedger.open(private / LEDGER) as ledger:
-                await recover(vault, ledger, clock)
-                await write_bag(vault, ledger.holdings(), clock.now())
-                yield Archive(vault, ledger, clock)
+    private = Path(dest) / PRIVATE
+    with ExitStack() as closing:
+        vault = LocalVault.open(Path(dest), create=create, now=clock.now)
+        try:
+            closing.enter_context(locked(private / "lock", clock.now()))
+        finally:
+            # Closed before the lock is let go: until then threads may be writing.
+            closing.enter_context(vault)
+        _require_ledger(dest)
+        async with await SqliteLedger.open(private / LEDGER) as ledger:
+            await recover(vault, ledger, clock)
+            await write_bag(vault, ledger.holdings(), clock.now())
+            yield Archive(vault, ledger, clock)
 
 
 def _require_ledger(dest: str) -> None:
