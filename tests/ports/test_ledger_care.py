@@ -147,3 +147,22 @@ def test_runs_listings_and_notes_are_remembered(tmp_path: Path) -> None:
 
     use(tmp_path, first)
     use(tmp_path, second)
+
+
+def test_a_run_knows_how_large_its_work_is(tmp_path: Path) -> None:
+    """What is final does not count; an unknown size is taken as the mean of the known ones."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        assert await ledger.wanted_bytes("mp4") == 0
+        jobs = await take_in(ledger, 1, 2, 3)
+        assert await ledger.wanted_bytes("mp4") == 300
+        await ledger.reconcile([video(4, size_bytes=None)], NOW, "mp4")
+        await ledger.select([VideoId(4)])
+        assert await ledger.wanted_bytes("mp4") == 400
+        await play(ledger, jobs[0], *to_archived(jobs[0]))
+        await play(ledger, jobs[1], GaveUp("refused"))
+        assert await ledger.wanted_bytes("mp4") == 200
+        await play(ledger, jobs[2], GaveUp("refused"))
+        assert await ledger.wanted_bytes("mp4") is None
+
+    use(tmp_path, what)

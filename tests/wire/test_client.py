@@ -254,3 +254,28 @@ def test_a_get_that_is_sent_again_is_counted_twice() -> None:
         await server.wait_closed()
 
     asyncio.run(story())
+
+
+def test_what_calls_wait_for_can_be_asked_at_any_time() -> None:
+    """A host in trouble with its reason and next try; a rate limit that is used up; or nothing."""
+
+    async def story() -> None:
+        clock, status = Clock(), 503
+        answers = Door(lambda _: reply(READY, status, remaining=0, reset=int(clock.at) + 60))
+        async with answers.open() as door, visit(door, clock) as client:
+            assert client.troubles() == []
+            for _ in range(2):
+                clock.at += 120
+                with pytest.raises(WeatherError):
+                    await client.status(KEY)
+            [trouble] = client.troubles()
+            assert (trouble.place, trouble.reason) == (door.url, "it answered 503")
+            assert trouble.until > clock.now()
+            clock.at += 120
+            status = 200
+            await client.status(KEY)
+            [trouble] = client.troubles()
+            assert (trouble.place, trouble.reason) == ("the API's rate limit", "")
+            assert clock.now() + 50 < trouble.until < clock.now() + 70
+
+    asyncio.run(story())
