@@ -121,6 +121,7 @@ def kill_at_size(place: Place, reached: int) -> None:
         process.kill()
 
 
+@pytest.mark.slow
 def test_killed_while_the_archive_is_made(tmp_path: Path) -> None:
     """A kill at any moment of the very first opening leaves a place that the next run takes."""
     options = ["--videos", "2", "--size", "20k", "--generation", "0"]

@@ -18,6 +18,7 @@ from tests.crash.program import (
     Warm,
     is_alone,
     is_complete,
+    is_valid_bag,
     rows_of,
     vendor,
     warm,
@@ -60,6 +61,7 @@ def is_refused(result: Result) -> None:
     assert "Traceback" not in result.err
 
 
+@pytest.mark.slow
 def test_a_folder_is_the_same_by_any_name(program: Warm, them: Vendor) -> None:
     """A slash at the end, a relative path, a link to it, and the folder in which one stands."""
     place = program.place
@@ -76,6 +78,7 @@ def test_a_folder_is_the_same_by_any_name(program: Warm, them: Vendor) -> None:
     is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_missing_parents_are_made(program: Warm) -> None:
     """A path of which nothing is there yet, below the folder in which one stands."""
     place = program.place
@@ -138,7 +141,7 @@ def test_a_read_only_disk_answers_and_refuses(program: Warm) -> None:
         assert program.run("verify", dest).code == 0
 
 
-@pytest.mark.parametrize("fault", ["", "size-lies"])
+@pytest.mark.parametrize("fault", ["", pytest.param("size-lies", marks=pytest.mark.slow)])
 def test_a_full_disk_loses_nothing(program: Warm, fault: str) -> None:
     """Told in a sentence with code 4, be it foreseen or not; with room again, the run completes."""
     options = ["--videos", "9", "--size", "900k-1M", "--generation", "0"]
@@ -148,6 +151,7 @@ def test_a_full_disk_loses_nothing(program: Warm, fault: str) -> None:
             first = run(program, place.dest)
             is_refused(first)
             assert "full" in first.err
+            is_valid_bag(place.dest)
             kept = [row["path"] for row in rows_of(place) if row["state"] == "archived"]
             subprocess.run(["mount", "-o", "remount,size=40M", str(place.dest)], check=True)
             last = run(program, place.dest)
@@ -156,6 +160,7 @@ def test_a_full_disk_loses_nothing(program: Warm, fault: str) -> None:
             is_complete(place, full, rows_of(place))
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_sizes_is_told(tmp_path: Path) -> None:
     """`ulimit -f`: the system refuses to write on; code 4, and the rest of the archive stays."""
 
@@ -170,6 +175,7 @@ def test_a_limit_on_file_sizes_is_told(tmp_path: Path) -> None:
         is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_few_descriptors_are_enough(tmp_path: Path) -> None:
     """`ulimit -n 64` is what small machines and containers give."""
 
@@ -183,6 +189,7 @@ def test_few_descriptors_are_enough(tmp_path: Path) -> None:
         is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_an_archive_without_its_id_is_not_begun_anew(program: Warm) -> None:
     """Something else may be mounted there; what is in it can still be listed."""
     dest = program.place.dest

@@ -27,7 +27,7 @@ from tests.crash.program import (
 )
 
 STOPPING_S = 8.0  # five are promised; the rest is for a machine that has more to do
-SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+OTHERS = (signal.SIGINT, signal.SIGHUP)
 
 
 def until(process: subprocess.Popen[str], is_so: Callable[[], bool]) -> None:
@@ -85,6 +85,7 @@ def test_sixteen_downloads_are_stopped_and_go_on(tmp_path: Path) -> None:
         assert them.get("stats")["ranges"] == sum(count > 0 for count in kept)
 
 
+@pytest.mark.slow
 def test_a_person_is_told_how_to_go_on(tmp_path: Path) -> None:
     """Without --json, in one line."""
     with vendor("--videos", "2", "--size", "900k", "--generation", "0", "--line", "100k") as them:
@@ -120,7 +121,9 @@ def silent_vendor() -> Iterator[tuple[Vendor, Callable[[], bool]]]:
                 line.close()
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS)]
+)
 def test_stopped_while_it_signs_in(tmp_path: Path, number: signal.Signals) -> None:
     """Nothing was listed, so nothing is complete."""
     with silent_vendor() as (them, called):

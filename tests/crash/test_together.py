@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.crash.program import Place, ended, is_complete, is_valid_bag, rows_of, vendor, warm
 from tests.crash.test_kill import catalogue
 from tests.crash.test_stop import until
@@ -20,7 +22,7 @@ SMALL = ["--videos", "2", "--size", "20k", "--generation", "0"]
 @contextmanager
 def at_work(place: Place) -> Iterator[subprocess.Popen[str]]:
     """A run that has archived something and has more to do."""
-    with place.process(*place.run_args()) as process:
+    with place.process(*place.run_args("--downloads", "1")) as process:
         until(process, lambda: any(place.dest.glob("data/*/*/*/*.mp4")))
         yield process
 
@@ -49,6 +51,7 @@ def test_a_second_run_is_refused_and_readers_are_not(tmp_path: Path) -> None:
         is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_two_first_runs_make_one_archive(tmp_path: Path) -> None:
     """Started in the same moment on a place that is not there yet: one works, one is refused."""
     with vendor(*SMALL) as them:
@@ -60,6 +63,7 @@ def test_two_first_runs_make_one_archive(tmp_path: Path) -> None:
         is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_what_a_reader_leaves_is_harmless(tmp_path: Path) -> None:
     """SQLite's own files stay beside the ledger until the next change; a copy of all is whole."""
     with vendor(*SMALL) as them:
