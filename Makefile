@@ -4,7 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 DEV := $(READY)-dev
-SEEDS ?= 60
+SEEDS ?= 10
+SIDE_BY_SIDE ?= 4
 N ?= 200
 
 help:    ## this list
@@ -38,8 +39,9 @@ check: $(DEV)    ## format, lint, types, layers: what a machine can judge
 	@layers=$$($(VENV)/bin/lint-imports --no-cache) || { echo "$$layers"; exit 1; }
 
 test: check    ## everything that must hold: under two minutes, no network, no sleeping
-	@$(PY) -m coverage run -m pytest -m 'not slow' --seeds $(SEEDS)
+	@$(PY) -m coverage run -m pytest tests/core
 	@$(PY) -m coverage report --fail-under=100
+	@$(PY) -m pytest --ignore tests/core -m 'not slow' --seeds $(SEEDS) -n $(SIDE_BY_SIDE) --dist worksteal
 
 kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)

@@ -33,7 +33,7 @@ class Check:
     advice: str = ""
 
 
-async def doctor(dest: str | None, account: Account) -> list[Check]:
+async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S) -> list[Check]:
     """Check settings, credentials, role, clock, proxy, API and, with *dest*, the disk."""
     checks = [_python(), _settings(account)]
     if account.proxy:
@@ -48,7 +48,7 @@ async def doctor(dest: str | None, account: Account) -> list[Check]:
             )
         )  # fmt: skip
     elif checks[1].ok:
-        checks += await _vendor(account)
+        checks += await _vendor(account, wait_s)
     if dest is not None:
         checks += [_disk(dest), await _archive(dest)]
     return checks
@@ -67,10 +67,10 @@ def _settings(account: Account) -> Check:
     return Check("settings", ok=True, found=f"API at {account.api_url}")
 
 
-async def _vendor(account: Account) -> list[Check]:
+async def _vendor(account: Account, wait_s: float) -> list[Check]:
     clock = SystemClock()
     try:
-        async with connected(account, clock, requests=1, max_wait_s=_WAIT_S) as to:
+        async with connected(account, clock, requests=1, max_wait_s=wait_s) as to:
             checks = [await _tried("credentials", lambda: _token(to, account))]
             if checks[0].ok:
                 checks.append(await _tried("role", lambda: _role(to)))

@@ -140,7 +140,7 @@ def test_the_doctor_knows_nothing_of_a_clock_that_nobody_told() -> None:
         api_url=nowhere, token_url=nowhere, access_token=Secret("x"),
         proxy="http://me:canary@127.0.0.1:9",
     )  # fmt: skip
-    checks = {check.name: check for check in asyncio.run(doctor(None, account))}
+    checks = {check.name: check for check in asyncio.run(doctor(None, account, wait_s=0.5))}
     assert "clock" not in checks
     assert not checks["API"].ok
     assert checks["proxy"].found == "http://127.0.0.1:9 is used for everything"
