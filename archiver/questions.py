@@ -141,9 +141,11 @@ async def verify(
     # Asked before the records are read: what a run adds from now on is none of our business.
     now = SystemClock().now()
     async with reading(dest) as ledger:
+        # Nobody at work, nobody killed at it: then also what came a moment ago is a stranger.
+        quiet = running(Path(dest) / PRIVATE / "lock") is None and await ledger.last_run_ended()
         verdict = await care.verify(
             dest, ledger.holdings(), sample, progress or (lambda _holding: None),
-            night=int(now // DAY_S), started_at=now,
+            night=int(now // DAY_S), started_at=now, leeway_s=0.0 if quiet else care.SKEW_MOST_S,
         )  # fmt: skip
         return VerifyReport(verdict)
 

@@ -82,6 +82,7 @@ async def verify(
     night: int = 0,
     settled: bool = False,
     started_at: Instant | None = None,
+    leeway_s: float = SKEW_MOST_S,
 ) -> Verdict:
     """Compare every file with its holding, then the folder and the tag files with all of them.
 
@@ -93,6 +94,7 @@ async def verify(
         settled: no run is going on and none was killed: each holding has its manifest line.
         started_at: when *holdings* were read, by this machine's clock.  A file that came since is
             not called unknown: a run that goes on has recorded it meanwhile.
+        leeway_s: how long before *started_at* counts as since; 0 where nothing was going on.
     """
     root, known, verdict = os.fspath(dest), dict[int, int](), Verdict()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify")
@@ -109,7 +111,7 @@ async def verify(
             running[loop.run_in_executor(pool, look)] = holding
         while running:
             await _note_one(running, verdict, progress)
-        since = None if started_at is None else started_at - SKEW_MOST_S
+        since = None if started_at is None else started_at - leeway_s
         strays = partial(_unknown, root, known, since)
         verdict.unknown += await loop.run_in_executor(pool, lambda: list(strays()))
         tags = partial(tag_findings, root, known, since, settled=settled)

@@ -43,6 +43,12 @@ def test_the_demo_archives_and_the_archive_answers(tmp_path: Path) -> None:
         assert (await archiver("verify", to))[0] == 0
         assert (await archiver("retry", to))[:2] == (0, "No video is parked there.\n")
 
+        stranger = Path(to, rows[0]["path"]).with_name("notes.txt")
+        stranger.write_text("mine")  # this very second: no run is going on that could own it
+        code, out, _ = await archiver("verify", to, "--json")
+        assert (code, len(json.loads(out)["unknown"])) == (1, 1)
+        stranger.unlink()
+
         Path(to, rows[0]["path"]).write_bytes(b"not the video")
         code, out, _ = await archiver("verify", to)
         assert (code, "changed" in out, str(rows[0]["id"]) in out) == (1, True, True)

@@ -201,3 +201,9 @@ def last_runs(db: sqlite3.Connection, count: int) -> list[dict[str, Any]]:
         "SELECT summary FROM run WHERE summary IS NOT NULL ORDER BY id DESC LIMIT ?", (count,)
     )
     return [json.loads(summary) for (summary,) in found]
+
+
+def last_run_ended(db: sqlite3.Connection) -> bool:
+    """The last run came to its end; False while one goes on, and after a kill."""
+    found = db.execute("SELECT ended_at IS NOT NULL FROM run ORDER BY id DESC LIMIT 1").fetchone()
+    return found is None or bool(found[0])

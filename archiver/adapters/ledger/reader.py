@@ -121,6 +121,10 @@ class Reader:
         """The reports of the last runs that ended, newest first."""
         return await self._writer.read(partial(catalogue.last_runs, count=count))
 
+    async def last_run_ended(self) -> bool:
+        """The last run came to its end; False while one goes on, and after a kill."""
+        return await self._writer.read(catalogue.last_run_ended)
+
     async def last_listing(self, source: str) -> int | None:
         """How many videos the last full listing of *source* had; None for the first."""
         found = await self._one("SELECT listed FROM listing WHERE source = ?", source)
