@@ -20,7 +20,7 @@ from archiver.core.summary import SCHEMA, iso
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
-from archiver.opening import LEDGER, PRIVATE, RunOptions, connected, reading
+from archiver.opening import RunOptions, connected, has_ledger, reading
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
 _CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
@@ -121,7 +121,7 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
 
 @asynccontextmanager
 async def _known(dest: str) -> AsyncIterator[SqliteLedger | None]:
-    if not (Path(dest) / PRIVATE / LEDGER).exists():
+    if not has_ledger(dest):
         yield None
         return
     async with reading(dest) as ledger:

@@ -12,6 +12,7 @@ import aiohttp
 from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.disk import refusal
 from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import locked
@@ -100,6 +101,18 @@ def _require_ledger(dest: str) -> None:
         )
 
 
+def has_ledger(dest: str) -> bool:
+    """There is an archive in *dest*.
+
+    Raises:
+        DestinationError: it may not be looked into.
+    """
+    try:
+        return (Path(dest) / PRIVATE / LEDGER).is_file()
+    except OSError as error:  # another user's: `.archiver` is its owner's alone
+        raise refusal(error, f"looking into {dest}") from error
+
+
 @asynccontextmanager
 async def reading(dest: str) -> AsyncIterator[SqliteLedger]:
     """Open the ledger of *dest* for questions: beside a run, and on a read-only medium.
@@ -108,7 +121,7 @@ async def reading(dest: str) -> AsyncIterator[SqliteLedger]:
         DestinationError: there is no archive.
     """
     path = Path(dest) / PRIVATE / LEDGER
-    if not path.is_file():
+    if not has_ledger(dest):
         raise DestinationError(
             f"There is no archive in {dest}.", "Name the folder that `archiver run --to` filled."
         )

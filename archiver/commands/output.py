@@ -21,8 +21,9 @@ from archiver.console_text import many, safe, size, span
 from archiver.errors import ArchiverError, SettingsError
 
 _FAILURES_MOST = 5
-# JSON may hold these as they are; a terminal would obey them.
-_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# JSON may hold these as they are; a terminal would obey them, and a reader of lines (Python's
+# `splitlines` is one) would take some of them for the end of the object.
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def line(text: str = "") -> bool:

@@ -167,6 +167,17 @@ def test_no_credentials_is_3_before_anything_is_touched(name: str) -> None:
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("args", [["status"], ["list"], ["verify"], ["plan", "account", "--to"]])
+def test_a_folder_that_may_not_be_looked_into_is_4(args: list[str]) -> None:
+    """Another user's archive, or a name that no disk takes, is a sentence and not a bug."""
+    Path("theirs/.archiver").mkdir(parents=True)
+    Path("theirs/.archiver").chmod(0)
+    for dest in ["n" * 300, *(["theirs"] if os.getuid() else [])]:  # root may look anywhere
+        result = archiver(*args, dest, env={"ARCHIVER_ACCESS_TOKEN": CANARY})
+        assert (result.exit_code, "Traceback" in result.stderr) == (4, False), result.stderr
+        assert f"looking into {dest[:50]}" in result.stderr
+
+
 def test_a_report_that_cannot_be_written_is_known_before_the_run() -> None:
     """Six hours later would be too late."""
     env = {"ARCHIVER_ACCESS_TOKEN": CANARY, "ARCHIVER_API_URL": "http://127.0.0.1:9"}
@@ -226,12 +237,12 @@ def test_titles_that_the_terminal_cannot_show_are_no_error(encoding: str) -> Non
     done = python(
         "from archiver.cli import _forgive_encodings; _forgive_encodings()\n"
         "from archiver.commands import output\n"
-        r"output.line('\u20ac \ud800'); output.as_json({'t': '\u20ac \ud800 \x9b \u202e'})",
+        r"output.line('\u20ac \ud800'); output.as_json({'t': '\u20ac \ud800 \x9b \u202e\u2028'})",
         PYTHONIOENCODING=encoding, PYTHONUTF8="0", LC_ALL="C",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     answer = done.stdout.splitlines()[1]
-    assert json.loads(answer) == {"t": "\u20ac \ud800 \x9b \u202e"}
+    assert json.loads(answer) == {"t": "\u20ac \ud800 \x9b \u202e\u2028"}
     assert answer.isprintable()
 
 
