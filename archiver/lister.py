@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from archiver.core.model import Channel, ChannelId, Instant, Video, VideoId
 from archiver.core.selection import (
@@ -21,6 +21,8 @@ from archiver.core.selection import (
 )
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
 from archiver.ports import Clock, Observer, Page, Vendor
+
+T = TypeVar("T")
 
 _SHRUNK_SHARE = 0.5  # a listing that lost more than half is not believed
 _SHRUNK_LEAST = 4  # of a handful, half is soon lost
@@ -121,7 +123,7 @@ class Lister:
         pages: AsyncIterator[Page]
         match source:
             case AccountSource():
-                async for channel in self._vendor.channels():
+                async for channel in _found(self._vendor.channels(), source):
                     self.channels[channel.id] = channel
                 pages = self._vendor.account_videos()
             case ChannelSource(name):
@@ -184,10 +186,10 @@ class Lister:
             self.channels[number] = Channel(number, title)
 
 
-async def _found(pages: AsyncIterator[Page], source: Source) -> AsyncIterator[Page]:
+async def _found(listing: AsyncIterator[T], source: Source) -> AsyncIterator[T]:
     try:
-        async for page in pages:
-            yield page
+        async for each in listing:
+            yield each
     except (NotFoundError, DeniedError) as error:
         raise ListingError(
             f"The vendor does not list {source}: it is not there, or not for these credentials.",

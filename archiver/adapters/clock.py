@@ -1,6 +1,7 @@
 """The server's time on this machine: never jumps with the wall clock, corrected by what it hears.
 
-Rule: the skew is moved as little as the answers allow; a clock that is right stays untouched.
+Rule 1: the skew is moved as little as the answers allow; a clock that is right stays untouched.
+Rule 2: after the first answer, a leap needs two that agree: a cache on the way tells an old time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from archiver.core.pacing import http_date
 from archiver.ports import Clock
 
 LONGEST_NAP_S = 60.0  # the skew may change while we sleep: look again
+LEAP_S = 60.0  # hosts of one vendor differ by less
+EARLIEST, LATEST = 1_577_836_800.0, 4_102_444_800.0  # 2020 to 2100: beyond, it is no clock
 
 
 class WaitingClock(Clock, Protocol):
@@ -49,6 +52,8 @@ class SystemClock:
         self._elapsed, self._sleep = elapsed, sleep
         self._start = wall() - elapsed()
         self._skew_s = 0.0
+        self._is_set = False
+        self._doubted_s: float | None = None
 
     @property
     def skew_s(self) -> float:
@@ -66,12 +71,17 @@ class SystemClock:
         moment between sending and the answer: that bounds the skew on both sides.
         """
         said = http_date(date)
-        if said is None:
+        if said is None or not EARLIEST <= said <= LATEST:
             return
         least, most = said - got_at, said + 1.0 - sent_at
         if least > most:  # the skew was corrected while this call was under way
             return
-        self._skew_s += min(max(0.0, least), most)
+        skew_s = self._skew_s + min(max(0.0, least), most)
+        leaps = self._is_set and abs(skew_s - self._skew_s) > LEAP_S
+        if leaps and (self._doubted_s is None or abs(skew_s - self._doubted_s) > LEAP_S):
+            self._doubted_s = skew_s
+            return
+        self._skew_s, self._is_set, self._doubted_s = skew_s, True, None
 
     async def sleep_until(self, at: Instant) -> None:
         """Return when ``now()`` is *at* or later."""

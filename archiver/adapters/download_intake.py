@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
+import anyio
+
 from archiver.adapters.download_body import Limits
 from archiver.core.model import NOTHING, Saved
 from archiver.errors import DestinationError
@@ -67,11 +69,12 @@ class Intake:
 
     async def keep_if_possible(self) -> None:
         """The same for a cancelled transfer: soon over, and never in the way of the end."""
-        try:
-            async with asyncio.timeout(self._limits.keep_s):
+        # A cancelled scope cancels again at every await: without a shield nothing would be kept.
+        with anyio.move_on_after(self._limits.keep_s, shield=True):
+            try:
                 await self.keep()
-        except (TimeoutError, DestinationError):
-            return  # what was not synced is fetched again
+            except DestinationError:
+                return  # what was not synced is fetched again
 
     async def _checkpoint(self) -> None:
         durable = await self.part.sync()
@@ -90,7 +93,8 @@ class Intake:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            await asyncio.wait({task}, timeout=self._limits.keep_s)
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({task}, timeout=self._limits.keep_s)
             # Unfinished or failed: nobody knows what of the part is on the disk.
             self._lost = not task.done() or task.cancelled() or task.exception() is not None
             task.cancel()

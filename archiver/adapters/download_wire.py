@@ -111,7 +111,7 @@ class Wire:
             raise WeatherError(origin, f"the proxy answered {error.status}") from None
         except aiohttp.ClientResponseError:
             raise BrokenError(f"{origin} answered something that is no HTTP") from None
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, UnicodeError):  # a label that no resolver takes
             raise LinkRefusedError("the download address is malformed") from None
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, ForbiddenAddressError):

@@ -100,7 +100,10 @@ class LocalPart:
 
     async def close(self) -> None:
         """Let go of the file; what was synced stays, what was not may stay."""
-        await self._threads.run(self._close)
+        try:
+            await self._threads.run(self._close)
+        except OSError as error:  # a share may tell only now that it could not write
+            raise refusal(error, "closing a download") from error
 
     async def resume(self, size: int) -> None:
         """Cut the file back to *size* bytes and read them into the hash."""

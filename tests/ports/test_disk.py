@@ -49,6 +49,19 @@ def test_bytes_arrive_whole_and_hashed(tmp_path: Path) -> None:
     assert stat.S_IMODE(part_path(tmp_path).stat().st_mode) == 0o600
 
 
+def test_a_close_that_fails_is_told_like_any_write(tmp_path: Path) -> None:
+    """Some shares say only then that they could not keep what they took."""
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            os.close(part._fd)
+            with pytest.raises(DestinationError, match="closing a download"):
+                await part.close()
+
+    asyncio.run(run())
+
+
 def test_a_full_buffer_asks_for_a_flush(tmp_path: Path) -> None:
     """``room`` is empty exactly when a flush is due, and takes no more than it gave."""
 

@@ -71,6 +71,29 @@ def test_nonsense_moves_nothing() -> None:
     assert machine.clock.skew_s == 0.0
 
 
+def test_one_answer_that_leaps_is_not_believed_and_two_that_agree_are() -> None:
+    """A cached page on the way has an old Date; a clock that was set anew says so twice."""
+    machine = Machine()
+    machine.hear(0.0, 0.1)
+    machine.hear(-18_000.0, 0.1)
+    assert machine.clock.skew_s == 0.0
+    machine.hear(0.0, 0.1)
+    machine.hear(50_000.0, 0.1)
+    machine.hear(-18_000.0, 0.1)
+    assert machine.clock.skew_s == 0.0
+    machine.hear(-18_000.0, 0.1)
+    assert abs(machine.clock.skew_s + 18_000.0) <= 1.2
+
+
+def test_a_date_that_no_clock_shows_is_left_aside() -> None:
+    """The year 9999 would end every wait and break every report."""
+    machine = Machine()
+    now = machine.clock.now()
+    for date in ("Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"):
+        machine.clock.heard(date, now, now)
+    assert machine.clock.skew_s == 0.0
+
+
 def test_sleeping_ends_at_the_instant_and_looks_up_on_the_way() -> None:
     """Long waits are made of naps of a minute at most; a past instant does not wait."""
     machine = Machine()

@@ -8,6 +8,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 import trustme
 
@@ -108,7 +109,13 @@ def test_no_failure_tells_the_signature(tmp_path: Path, answer: Reply) -> None:
     bench(tmp_path, lambda r: answer, body)
 
 
-@pytest.mark.parametrize("url", ["", "http://", "http://[::1", "no address", "http://127.0.0.1:x/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "http://", "http://[::1", "no address", "http://127.0.0.1:x/",
+        "https://a..b/x", f"https://{'a' * 64}.example/",
+    ],
+)  # fmt: skip
 def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     """The vendor's word is not trusted to be an address."""
 
@@ -196,6 +203,24 @@ def test_a_write_that_began_is_finished_before_the_last_sync(tmp_path: Path) -> 
         await slow.close()
 
     bench(tmp_path, File(content), body)
+
+
+def test_what_came_is_kept_when_a_whole_run_is_cancelled(tmp_path: Path) -> None:
+    """A cancelled scope cancels again at every await; the last sync and its record still end."""
+
+    async def body(b: Bench) -> None:
+        slow = LingeringPart(tmp_path / "slow")
+        b.part = slow
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(b.fetch)
+            while b.told.count < 100_000:
+                await asyncio.sleep(0)
+            tasks.cancel_scope.cancel()
+        assert not slow.busy
+        assert b.last.bytes == slow.durable > 0
+        await slow.close()
+
+    bench(tmp_path, lambda r: cut(reply(200, video()), 100_000, "stall"), body)
 
 
 def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:

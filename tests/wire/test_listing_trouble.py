@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
+from archiver.account import Secret
 from archiver.adapters.vendor.client import VendorClient
-from archiver.core.model import ChannelId, VideoId
+from archiver.core.model import ChannelId, JobKey, VideoId
+from archiver.core.selection import ALL, AccountSource
 from archiver.errors import BadAnswerError, ListingError, NotFoundError, WeatherError
+from archiver.lister import Lister
 from archiver.ports import Page
+from tests.hasty import Watcher
 from tests.wire.door import START, Asked, Clock, Door, reply, visit
 from tests.wire.test_listing import Shop, listing
 
@@ -64,6 +69,36 @@ def test_what_the_vendor_does_not_know_is_not_found() -> None:
         listing(shop.answer, lambda client: client.channel_videos(ChannelId(5)))
     with pytest.raises(NotFoundError):
         listing(shop.answer, lambda client: client.playlist_videos(5))
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_channels_that_may_not_be_listed_are_told_with_advice(status: int) -> None:
+    """A role that sees no channels ends the run with a sentence, not with a trace."""
+
+    async def story() -> None:
+        refusing = Door(lambda _: reply({"error": "lack_of_ownership"}, status))
+        async with refusing.open() as door, visit(door, Clock()) as client:
+            lister = Lister(client, None, Clock(), Watcher())
+            with pytest.raises(ListingError) as told:
+                async for _ in lister.videos((AccountSource(),), ALL):
+                    pass
+            assert "role" in told.value.hint
+
+    asyncio.run(story())
+
+
+def test_a_host_name_that_no_resolver_takes_is_weather() -> None:
+    """A label that is empty or too long is refused before any packet, in a way of its own."""
+
+    async def story() -> None:
+        door = Door(lambda _: reply({}))
+        for url in ("https://a..b", f"https://{'a' * 64}.example"):
+            account = replace(door.account(), api_url=url, access_token=Secret("t"))
+            async with visit(door, Clock(), account) as client:
+                with pytest.raises(WeatherError, match="name is not known"):
+                    await client.status(JobKey(VideoId(1)))
+
+    asyncio.run(story())
 
 
 def test_channels_listed_a_moment_ago_are_not_listed_again() -> None:

@@ -189,11 +189,14 @@ class Lister:
             BadAnswerError: the answers make no sense, four times in a row.
             NotFoundError, DeniedError, AuthError.
         """
-        began_at, bad = self._clock.now(), 0
+        began_at: Instant | None = None
+        bad = 0
         while True:
             try:
                 return read(await self._caller.call("GET", path, "list", params, WAIT_FOR_RATE_S))
             except WeatherError as error:
+                # From the first failure on: the very first answer may set a wrong clock right.
+                began_at = self._clock.now() if began_at is None else began_at
                 await self._wait_out(error, began_at)
             except BadAnswerError:
                 bad += 1

@@ -8,15 +8,15 @@ import ssl
 import aiohttp
 
 # Everything by which a call can end before its answer is complete; asyncio's TimeoutError is an
-# OSError, and aiohttp's own errors are ClientErrors.
-TROUBLE = (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
+# OSError, aiohttp's own errors are ClientErrors, and a name no resolver takes is a UnicodeError.
+TROUBLE = (aiohttp.ClientError, OSError, UnicodeError, asyncio.IncompleteReadError)
 
 
 def describe(error: BaseException) -> str:
     """One phrase by kind: the error's own text may quote the address."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    if isinstance(error, aiohttp.ClientConnectorDNSError | UnicodeError):
         return "the host's name is not known"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return "its certificate is not trusted: an own authority is named by ARCHIVER_CA_FILE"
