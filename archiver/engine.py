@@ -14,7 +14,7 @@ from enum import StrEnum
 import anyio
 from anyio.abc import TaskGroup
 
-from archiver.core.admission import host_of, is_outstanding
+from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
@@ -27,6 +27,7 @@ from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 
 _WINDOW = 512  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
+_LAST_S = 60.0  # for what is in the air when the waiting is over: no call lasts longer
 
 
 class Ending(StrEnum):
@@ -89,8 +90,12 @@ class Engine:
         Raises:
             ArchiverError: a person must act; what was running was brought to a good end first.
         """
+        ending = Ending.STOPPED
         async with anyio.create_task_group() as tasks:
-            ending = await self._loop(tasks)
+            try:
+                ending = await self._loop(tasks)
+            except ArchiverError as error:  # raised below: a task group would wrap it
+                self._halted = self._halted or error
             tasks.cancel_scope.cancel()
         if self._halted is not None:
             raise self._halted
@@ -121,21 +126,28 @@ class Engine:
             return Ending.STOPPED
         if now >= self._limits.ends_at:
             return Ending.TIME_UP
-        if now - self._last_progress >= self._limits.max_wait_s:
+        waited_s = now - self._last_progress - self._limits.max_wait_s
+        if waited_s >= (_LAST_S if self._busy else 0.0):
             return Ending.WAITED
         if self._busy:
             return None
         if self._halted is not None:
             return Ending.STOPPED
-        if not self._jobs and not self._more and self._next_due_at == NEVER:
-            return Ending.DONE
-        if todo.short_of_disk and not any(is_outstanding(job) for job in self._jobs.values()):
+        if self._next_due_at != NEVER or todo.wake_at != NEVER:
+            return None
+        return self._at_rest(todo)
+
+    def _at_rest(self, todo: Plan) -> Ending | None:
+        """Nothing runs and nothing will become due: no more can be done tonight."""
+        if not self._jobs:
+            return None if self._more else Ending.DONE
+        if todo.short_of_disk:
             self._halted = DestinationError(
                 "The disk is too full for the next video.",
                 "Make room at the destination and run the same command again.",
             )
             return Ending.STOPPED
-        return None
+        return Ending.TIME_UP if self._limits.ends_at != NEVER else None
 
     def _budget(self) -> Budget:
         world, limits, learnt = self._world, self._limits, self._learnt
@@ -147,6 +159,7 @@ class Engine:
             more_at=allowance.more_at,
             polls=max(1, limits.requests // 2) - busy[Poll],
             fetches=limits.downloads - busy[Fetch],
+            line_is_idle=busy[Fetch] == 0,
             files_most=learnt.files_most,
             bytes_most=learnt.bytes_most(),
             disk_bytes=world.vault.free_bytes(),

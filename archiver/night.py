@@ -14,7 +14,7 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
 from archiver.core.learning import Learnt
-from archiver.core.model import NEVER, Instant, VideoId
+from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
 from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
@@ -73,10 +73,20 @@ class _Night:
         self._clock, self._ledger = archive.clock, archive.ledger
         self._tally = Tally(observer)
         self._calls = ApiCalls()
-        self._started_at = self._clock.now()
-        self._selected: set[VideoId] = set()
+        self._began_at = self._clock.now() - self._clock.skew_s
+        self._selected = 0
         self._is_listed = False
         self._learnt = Learnt(options.downloads)
+
+    @property
+    def _started_at(self) -> Instant:
+        """When the run began, by what is known of the server's clock by now."""
+        return Instant(self._began_at + self._clock.skew_s)
+
+    @property
+    def _ends_at(self) -> Instant:
+        limit_s = self._options.max_duration_s
+        return NEVER if limit_s is None else Instant(self._started_at + limit_s)
 
     async def spend(self, stop: anyio.Event) -> Summary:
         """Work until the end, or until *stop*; write down how it went."""
@@ -108,8 +118,11 @@ class _Night:
             self._calls = vendor.calls
             self._tally.watch(vendor.vendor.troubles)
             try:
-                await self._list(vendor)
-                self._is_listed = True
+                with anyio.move_on_after(self._ends_at - self._clock.now()):
+                    await self._list(vendor)
+                    self._is_listed = True
+                if not self._is_listed:
+                    return Ending.TIME_UP
                 return await self._engine(vendor).run()
             finally:
                 if vendor.vendor.tokens.style != style:
@@ -118,11 +131,10 @@ class _Night:
 
     def _engine(self, to: Connection) -> Engine:
         options, clock, vault = self._options, self._clock, self._archive.vault
-        limit_s = options.max_duration_s
         limits = Limits(
             variant=options.variant, downloads=options.downloads, requests=options.requests,
             max_wait_s=options.max_wait_s, started_at=self._started_at,
-            ends_at=NEVER if limit_s is None else Instant(self._started_at + limit_s),
+            ends_at=self._ends_at,
         )  # fmt: skip
         throttle = Throttle(options.limit_rate, clock)
         source = HttpSource(to.downloads, self._account, clock, throttle, self._learnt)
@@ -146,14 +158,13 @@ class _Night:
                 await ledger.add_channels(fresh)
                 named.update(channel.id for channel in fresh)
             await ledger.reconcile(batch, self._clock.now(), options.variant)
-            ids = [video.id for video in batch]
-            await ledger.select(ids)
-            self._selected.update(ids)
+            await ledger.select([video.id for video in batch])
+            self._selected += len(batch)  # the lister tells each video once
             self._tally.expect(await ledger.counts(options.variant))
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         wanted_bytes = await ledger.wanted_bytes(options.variant)
         self._tally.expect(await ledger.counts(options.variant), wanted_bytes)
-        self._tally.said(f"{len(self._selected)} of {lister.listed} listed videos are selected")
+        self._tally.said(f"{self._selected} of {lister.listed} listed videos are selected")
 
     async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:
         ledger, clock = self._ledger, self._clock
@@ -161,7 +172,7 @@ class _Night:
         failures = await ledger.failures(_FAILURES_MOST, selected_only=True)
         failures = [replace(failure, reason=reason_of(failure)) for failure in failures]
         summary = self._tally.summary(
-            self._started_at, clock.now(), self._calls, len(self._selected), counts, failures
+            self._started_at, clock.now(), self._calls, self._selected, counts, failures
         )
         close(summary, ending, error, is_listed=self._is_listed)
         await write_bag(self._archive.vault, ledger.holdings(), clock.now())

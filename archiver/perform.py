@@ -7,6 +7,7 @@ the intent before a POST, the synced stretch of a download.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
@@ -16,9 +17,19 @@ from archiver.core import schedule
 from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
-from archiver.core.model import NEVER, Downloadable, Instant, Job, JobState, Link, Readiness, Saved
+from archiver.core.model import (
+    NEVER,
+    Downloadable,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Readiness,
+    Saved,
+)
 from archiver.core.steps import Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
-from archiver.core.weather import Weather
+from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S, Weather
 from archiver.errors import (
     AuthError,
     BadAnswerError,
@@ -66,6 +77,7 @@ class Hands:
         self._clock, self._learnt, self._weather = clock, learnt, weather
         self._observer, self._policy = observer, policy
         self._denied = 0
+        self._hindered: Counter[JobKey] = Counter()  # by weather, since the last answer
 
     async def perform(self, step: Step, job: Job, record: Record) -> Event:
         """Do *step* for *job*; *record* takes the facts that must be durable on the way.
@@ -97,7 +109,7 @@ class Hands:
         try:
             answer = await call(job.key)
         except WeatherError as weather:
-            return self._not_reached(weather, posted=posted)
+            return self._not_reached(job, weather, posted=posted)
         except NotFoundError:
             if posted:
                 return life.NotFound()
@@ -114,13 +126,26 @@ class Hands:
         except BadAnswerError as bad:
             return life.Delayed(self._clock.now(), str(bad), self._retry_at(job))
         self._denied = 0
+        self._hindered.pop(job.key, None)
         return self._answered(job, answer, posted=posted)
 
-    def _not_reached(self, weather: WeatherError, *, posted: bool) -> Event:
-        now = self._clock.now()
+    def _not_reached(self, job: Job, weather: WeatherError, *, posted: bool) -> Event:
+        now, again_at = self._clock.now(), self._after_weather(job)
+        again_at = max(again_at, weather.retry_at or now)
         if posted and not weather.sent:
-            return life.Unavailable(now, now, str(weather), counted=False)
-        return life.Hindered(str(weather), weather.retry_at or now)
+            return life.Unavailable(now, again_at, str(weather), counted=False)
+        return life.Hindered(str(weather), again_at)
+
+    def _after_weather(self, job: Job) -> Instant:
+        """When to try again what the weather hindered.
+
+        The gate holds a host back.  But who meets bad weather alone, while the others' success
+        opens the gate again and again, must not ask without a pause.
+        """
+        most_s = max(FIRST_WAIT_S, min(LONGEST_WAIT_S, 0.05 * self._learnt.window_s))
+        wait_s = min(most_s, FIRST_WAIT_S * 2.0 ** min(self._hindered[job.key], 10))
+        self._hindered[job.key] += 1
+        return Instant(self._clock.now() + wait_s)
 
     def _answered(self, job: Job, answer: Downloadable, *, posted: bool) -> Event:
         now = self._clock.now()
@@ -133,7 +158,10 @@ class Hands:
             case _ if posted:
                 return self._unavailable(job, "the vendor does not prepare the file")
             case _ if job.state is JobState.DISCOVERED:
-                # The intent was recorded and the POST never arrived: nothing went wrong.
+                # Recorded and never sent: nothing went wrong.  Sent and answered with an error,
+                # though the vendor is well: it may be this video, and must not go on for ever.
+                if job.reason:
+                    return self._unavailable(job, job.reason)
                 return life.Unavailable(now, now, "not asked for yet", counted=False)
             case _:
                 if job.link is not None:  # it was there, and is no more
@@ -181,13 +209,14 @@ class Hands:
             shelf = await self._ledger.shelf(job.key.video_id)
             self._observer.began("fetch", job, shelf.video.title)
             follower = _Follower(self, job, host, record)
-            return await self._transfer(job, job.link, part, follower)
+            event = await self._transfer(job, job.link, part, follower)
         except WeatherError as weather:
-            now = self._clock.now()
             how = str(weather).removeprefix(f"{weather.host} ")
-            self._weather.failed(host, now, weather.retry_at, how)
-            # The gate holds the host back; the file itself is due at once.
-            return life.Hindered(str(weather), now)
+            self._weather.failed(host, self._clock.now(), weather.retry_at, how)
+            return life.Hindered(str(weather), self._after_weather(job))
+        else:
+            self._hindered.pop(job.key, None)
+            return event
         finally:
             self._weather.let_go(host)
             self._learnt.meter.ended(self._clock.now())

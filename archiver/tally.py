@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archiver.core.lifecycle import Event, NotFound, Stored
-from archiver.core.model import Instant, Job, JobState, VideoId
+from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending
 from archiver.errors import ArchiverError
@@ -26,7 +26,7 @@ class Tally:
         self._observer = observer
         self.downloaded_bytes = 0
         self.archived_bytes = 0
-        self.archived: set[VideoId] = set()
+        self.archived = 0
         self.ran_out = 0
 
     def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
@@ -52,7 +52,7 @@ class Tally:
         """See ``ports.Observer``."""
         self.ran_out += after.ran_out - before.ran_out
         if isinstance(event, Stored):
-            self.archived.add(after.key.video_id)
+            self.archived += 1
             self.archived_bytes += event.holdings[0].bytes
         if isinstance(event, NotFound):
             self._observer.said(
@@ -75,7 +75,7 @@ class Tally:
     ) -> Summary:
         """The public report, without its outcome."""
         stored = counts.get(JobState.ARCHIVED, 0)
-        fresh = min(len(self.archived), stored)
+        fresh = min(self.archived, stored)
         rest = sum(counts.get(s, 0) for s in (JobState.SKIPPED, JobState.PARKED, JobState.GONE))
         return Summary(
             started_at=started_at, seconds=now - started_at, selected=selected,

@@ -43,12 +43,14 @@ class Spender:
         self.bytes = sum(_left_bytes(job, budget.typical_bytes) for job in waiting)
         self.wakes: list[Instant] = []
         self.short_of_disk = False
+        self.line_is_idle = budget.line_is_idle
+        self.late: Fetch | None = None  # the first that was passed over: it would not end
 
     def affords(self, job: Job, step: Step) -> bool:
         """Spend what *step* costs, if it is there."""
         match step:
             case Fetch():
-                return self._fetch(job)
+                return self._fetch(job, step)
             case Request():
                 return self._admits(job) and self._call()
             case Poll():
@@ -68,20 +70,24 @@ class Spender:
         self.calls -= 1
         return True
 
-    def _fetch(self, job: Job) -> bool:
+    def _fetch(self, job: Job, step: Fetch) -> bool:
         if self.fetches <= 0:
             return False  # woken by the download that ends
         closed_until = self.budget.closed.get(host_of(job))
         if closed_until is not None:
             self.wakes.append(closed_until)
             return False
+        if self.now >= self.budget.ends_at:
+            return False
         if not self._can_end(job):
+            self.late = self.late or step
             return False
         self.fetches -= 1
+        self.line_is_idle = False
         return True
 
     def _can_end(self, job: Job) -> bool:
-        """A fetch starts if it can end at the measured rate, before the run's limit too.
+        """A fetch starts if it can end at the measured rate.
 
         One that no window could hold starts all the same: what it saves is kept.
         """
@@ -92,7 +98,7 @@ class Spender:
         if says_so and self.now + needs_s > ends_at and needs_s < 0.8 * self.budget.window_s:
             self.wakes.append(ends_at)
             return False
-        return self.now < self.budget.ends_at
+        return True
 
     def _admits(self, job: Job) -> bool:
         """Never ask for more than can be fetched before it runs out."""
@@ -118,9 +124,9 @@ class Spender:
         done_at = ready_at + (0.0 if rate is None else (self.bytes + size) / rate)
         if self.now >= self.budget.ends_at:
             return False
-        return done_at <= self.budget.ends_at or (
-            ready_at + self.budget.window_s > self.budget.next_run_at
-        )
+        # The next run has as much to fetch when it begins, and that takes as long.
+        later_at = self.budget.next_run_at + (done_at - ready_at)
+        return done_at <= self.budget.ends_at or ready_at + self.budget.window_s > later_at
 
 
 def host_of(job: Job) -> str:

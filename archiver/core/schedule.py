@@ -94,6 +94,9 @@ def plan(
     due.sort(key=lambda pair: _urgency(pair[0]))
     spender = Spender(budget, active, now)
     chosen = tuple(step for job, step in due if spender.affords(job, step))
+    if spender.late is not None and spender.line_is_idle:
+        # What was measured may be long past: on an idle line, trying is how to find out.
+        chosen = (*chosen, spender.late)
     later = [job.due_at for job in idle if not is_due(job, now, policy)]
     wakes = [at for at in (*later, *spender.wakes) if at > now]
     starved = len(wakes) < len(later) + len(spender.wakes)
@@ -143,8 +146,9 @@ def poll_at(
     else after a second), then when 1.6 times as long has passed, at most five minutes, and never
     more than a tenth of the window: waiting is time the address loses.
     """
-    asked_at = now if job.asked_at is None else job.asked_at
-    passed_s = max(0.0, now - asked_at)
+    # Asked in the future: by a clock that was wrong.
+    asked_at = now if job.asked_at is None else min(now, job.asked_at)
+    passed_s = now - asked_at
     first_s = policy.poll_first_s if generation_s is None else max(0.05, generation_s)
     if passed_s < first_s * 0.9:
         return Instant(asked_at + first_s * _jitter(job, "first"))

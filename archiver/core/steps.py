@@ -79,7 +79,8 @@ class Budget:
     ``bytes_most`` and ``files_most`` bound what is outstanding: asked for and not yet saved.
     ``rate_bytes_s`` is the line's, None while unknown; ``closed`` maps a download host under bad
     weather to the moment of its next probe.  ``ends_at`` is the run's own time limit, and
-    ``next_run_at`` when another one may be expected to go on.
+    ``next_run_at`` when another one may be expected to go on.  ``line_is_idle``: nothing is being
+    downloaded, so that nobody knows how fast the line is now.
     """
 
     calls: int
@@ -96,6 +97,7 @@ class Budget:
     closed: Mapping[str, Instant] = field(default_factory=dict)
     ends_at: Instant = NEVER
     next_run_at: Instant = NEVER
+    line_is_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,24 @@ def test_a_fetch_starts_only_if_it_can_end() -> None:
     assert steps(available(1, 300, expected_bytes=2000), rate_bytes_s=10.0) != []
 
 
+def test_an_idle_line_tries_what_would_not_end_at_the_rate_of_long_ago() -> None:
+    """A stale rate would leave the line idle until the version runs out; one try measures it."""
+    first, second = available(1, 100, expected_bytes=2000), available(2, 200, expected_bytes=9000)
+    slow: dict[str, Any] = {"rate_bytes_s": 10.0, "line_is_idle": True}
+    assert steps(second, first, **slow) == [Fetch(first.key)]
+    fits = available(3, 5000, expected_bytes=10)
+    assert steps(first, fits, **slow) == [Fetch(fits.key)]
+    assert steps(first, rate_bytes_s=10.0) == []
+
+
+def test_what_only_the_next_run_can_fetch_must_be_there_for_as_long_as_it_takes() -> None:
+    """A version that ends a minute after the next run began is asked for in vain."""
+    limits: dict[str, Any] = {"ends_at": Instant(NOW + 100), "rate_bytes_s": 10.0}
+    large = job(1, expected_bytes=36_000)
+    assert steps(large, next_run_at=Instant(NOW + DAY - 60), **limits) == []
+    assert steps(large, next_run_at=Instant(NOW + DAY - 7200), **limits) == [Request(large.key)]
+
+
 def test_a_time_limit_stops_new_work_that_cannot_end_and_that_no_later_run_can_fetch() -> None:
     """Unless the window reaches the next night."""
     ends, next_run = Instant(NOW + 100), Instant(NOW + DAY - 3600)
@@ -262,6 +280,13 @@ def test_the_first_poll_comes_when_most_files_are_ready() -> None:
     assert poll_at(asked, NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
     assert poll_at(asked, NOW, 40.0, DAY, POLICY) == pytest.approx(NOW + 40, abs=2.1)
     assert poll_at(job(), NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, 30 * DAY])
+def test_a_request_of_a_clock_that_was_ahead_is_polled_like_any_other(ahead_s: float) -> None:
+    """Neither in hours, nor, since that counts as due, without a pause."""
+    asked = job(state=JobState.REQUESTED, asked_at=Instant(NOW + ahead_s))
+    assert poll_at(asked, NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
 
 
 def test_later_polls_wait_longer_but_never_over_five_minutes_nor_a_tenth_of_the_window() -> None:
