@@ -13,9 +13,10 @@ from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
+from archiver.console_text import many
 from archiver.core.model import Channel
 from archiver.errors import ArchiverError, Misfortune
-from archiver.opening import LEDGER, PRIVATE, Connection, connected, reading
+from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading
 
 _SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
 _FREE_LEAST = 5 << 30
@@ -36,9 +37,10 @@ class Check:
 async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S) -> list[Check]:
     """Check settings, credentials, role, clock, proxy, API and, with *dest*, the disk."""
     checks = [_python(), _settings(account)]
+    found = "none is set"
     if account.proxy:
         found = f"{origin_of(account.proxy) or 'one'} is used for everything"  # without its login
-        checks.append(Check("proxy", ok=True, found=found))
+    checks.append(Check("proxy", ok=True, found=found))
     if not account.has_credentials:
         checks.append(
             Check(
@@ -78,6 +80,8 @@ async def _vendor(account: Account, wait_s: float) -> list[Check]:
         return [Check(_API, ok=False, found=str(error), advice=error.hint)]
     if checks[-1].name == _API:  # nobody answered: nothing is known of the server's clock
         return checks
+    if checks[0].ok:  # who was refused a token has not come as far as the API
+        checks.append(Check(_API, ok=True, found="answers"))
     skew = clock.skew_s
     advice = "" if abs(skew) <= _SKEW_MOST_S else "Set the clock of this machine (NTP)."
     found = "agrees with the server's" if abs(skew) < 1 else f"{-skew:+.0f} s from the server's"
@@ -110,12 +114,12 @@ async def _role(to: Connection) -> Check:
             "role", ok=False, found="these credentials see no channel",
             advice="Make them with an account-wide role; a channel administrator's see only some.",
         )  # fmt: skip
-    return Check("role", ok=True, found=f"sees {len(channels)} channels")
+    return Check("role", ok=True, found=f"sees {many(len(channels), 'channel')}")
 
 
 def _disk(dest: str) -> Check:
     path = Path(dest).absolute()
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110  Path.exists may raise
         path = path.parent
     if not path.is_dir():
         return Check("disk", ok=False, found=f"{path} is no folder", advice="Name a folder.")
@@ -132,9 +136,9 @@ def _disk(dest: str) -> Check:
 
 
 async def _archive(dest: str) -> Check:
-    if not (Path(dest) / PRIVATE / LEDGER).exists():
-        return Check("archive", ok=True, found="none yet: `archiver run` makes it")
     try:
+        if not has_ledger(dest):
+            return Check("archive", ok=True, found="none yet: `archiver run` makes it")
         async with reading(dest) as ledger:
             files, size = await ledger.holdings_count_bytes()
     except ArchiverError as error:

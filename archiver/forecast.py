@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -131,7 +132,7 @@ async def _known(dest: str) -> AsyncIterator[SqliteLedger | None]:
 def _free_bytes(dest: str) -> int | None:
     """Free space where *dest* is, or would be."""
     path = Path(dest).absolute()
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110  Path.exists may raise
         path = path.parent
     try:
         return shutil.disk_usage(path).free

@@ -144,3 +144,18 @@ def test_the_doctor_knows_nothing_of_a_clock_that_nobody_told() -> None:
     assert "clock" not in checks
     assert not checks["API"].ok
     assert checks["proxy"].found == "http://127.0.0.1:9 is used for everything"
+
+
+def test_the_doctor_names_everything_it_looked_at(tmp_path: Path) -> None:
+    """What is well is said, too: a finding that is missing would be a question."""
+
+    async def story() -> None:
+        async with vendor(SMALL) as env:
+            code, out, err = await archiver("doctor", "--to", str(tmp_path), "--json", env=env)
+        checks = json.loads(out)["checks"]
+        assert (code, all(check["ok"] for check in checks)) == (0, True), err
+        assert {check["name"] for check in checks} == {
+            "python", "settings", "proxy", "credentials", "role", "API", "clock", "disk", "archive"
+        }  # fmt: skip
+
+    asyncio.run(story())
