@@ -114,11 +114,11 @@ def test_channels_listed_a_moment_ago_are_not_listed_again() -> None:
 
 
 def test_a_channel_is_found_by_its_id_or_its_name() -> None:
-    """By ID one call; by title or page name through the list; never a guess among several."""
+    """By ID one call; by name through the list, else by its page; never a guess among several."""
 
     async def story() -> None:
         def answer(asked: Asked) -> web.Response:
-            if asked.path == "/channels/3.json":
+            if asked.path in ("/channels/3.json", "/channels/tres.json"):
                 return reply({"channel": {"id": "3", "title": "Three"}})
             if asked.path == "/users/self/channels.json":
                 assert asked.query == {"p": asked.query["p"], "pagesize": "100"}
@@ -133,6 +133,7 @@ def test_a_channel_is_found_by_its_id_or_its_name() -> None:
             assert (await client.channel("3")).title == "Three"
             assert (await client.channel(" three ")).id == 3
             assert (await client.channel("drei")).id == 3
+            assert (await client.channel("tres")).id == 3
             for name in ("nobody", "4"):
                 with pytest.raises(NotFoundError):
                     await client.channel(name)

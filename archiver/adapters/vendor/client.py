@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import aiohttp
 
@@ -133,8 +134,8 @@ class VendorClient:
             return await self._channel(channel_id)
         wanted = name.strip().casefold()
         found = [channel async for channel in self.channels() if wanted in wire.names(channel)]
-        if not found:
-            raise NotFoundError("no channel that the credentials see has that name")
+        if not found:  # the list need not hold every channel, nor say what a page is called
+            return await self._channel(name.strip())
         if len(found) > 1:
             raise ListingError(f"Several channels are called {name!r}.", "Name one by its ID.")
         return found[0]
@@ -202,15 +203,16 @@ class VendorClient:
         async for page in self._pages(query):
             yield page
 
-    async def _channel(self, channel_id: int) -> Channel:
+    async def _channel(self, asked: int | str) -> Channel:
         def read(body: bytes) -> Channel:
             answer = values.parsed(body)
             found = wire.channel(answer.get("channel", answer))
-            if found is None or found.id != channel_id:
+            if found is None or (isinstance(asked, int) and found.id != asked):
                 raise BadAnswerError("the API's answer is not about that channel")
             return found
 
-        return await self._lister.patient(f"/channels/{channel_id}.json", None, read)
+        path = f"/channels/{quote(str(asked), safe='')}.json"
+        return await self._lister.patient(path, None, read)
 
     async def _pages(self, query: Query[Video]) -> AsyncIterator[Page]:
         async for batch in self._lister.batches(query):
