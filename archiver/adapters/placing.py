@@ -158,23 +158,6 @@ class Placer:
         finally:
             os.close(into)
 
-    def set_aside(self, path: str) -> str:
-        """Move a damaged file out of the payload, into ``.archiver/damaged``; return its name."""
-        folder, _, name = path.rpartition("/")
-        source = self._os.open_folder(self._home.root, folder)
-        try:
-            for candidate in _candidates(name):
-                try:
-                    self._os.move_new(name, source, candidate, self._home.damaged)
-                except FileExistsError:
-                    continue
-                self._os.sync_folder(self._home.damaged)
-                self._os.sync_folder(source)
-                return candidate
-        finally:
-            os.close(source)
-        raise FileExistsError(errno.EEXIST, "every name is taken")
-
     def read_small(self, path: str) -> bytes | None:
         """Read a small file below DEST whole; None where there is none, or it is no such file."""
         folder, _, name = path.rpartition("/")

@@ -158,15 +158,6 @@ class LocalVault:
         self._hashed.pop(key, None)
         return (self._holding(job, key.kind, found, flaw), *infos)
 
-    async def put(self, path: str, content: bytes) -> Placed:
-        """Publish a small payload file under *path* (below ``data/``), never over another.
-
-        Returns:
-            Where it stands in the end, which differs where a stranger's file has the name.
-        """
-        folder, _, name = path.rpartition("/")
-        return await self._put(folder, name, content, _strangers)
-
     async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
         """Write a file outside ``data/`` in the place of the old one; return its SHA-256.
 
@@ -184,10 +175,6 @@ class LocalVault:
     async def read_small(self, path: str) -> bytes | None:
         """Read a small file below DEST; None where there is none."""
         return await self._run("reading a small file", lambda: self._placer.read_small(path))
-
-    async def set_aside(self, path: str) -> str:
-        """Move a damaged payload file to ``.archiver/damaged``; return its name there."""
-        return await self._run("setting a damaged file aside", lambda: self._placer.set_aside(path))
 
     async def clear_orphans(self, keep: Collection[JobKey]) -> int:
         """Delete every part and temporary file that belongs to no job of *keep*; how many."""

@@ -93,11 +93,6 @@ class News:
     reset_at: Instant | None = None
     retry_at: Instant | None = None
 
-    @property
-    def is_silent(self) -> bool:
-        """The answer came without any of the headers."""
-        return self == SILENT
-
 
 SILENT = News()
 

@@ -194,10 +194,5 @@ def test_only_tag_files_are_ever_replaced(tmp_path: Path) -> None:
             assert await vault.read_small("gallery/a.html") == b"two"
             assert await vault.read_small("gallery/b.html") is None
             assert await vault.read_small("nowhere/b.html") is None
-            placed = await vault.put("data/C [1]/channel.info.json", b"{}")
-            again = await vault.put("data/C [1]/channel.info.json", b"{}")
-            other = await vault.put("data/C [1]/channel.info.json", b"{} ")
-            assert placed == again
-            assert other.path == "data/C [1]/channel (2).info.json"
 
     asyncio.run(run())

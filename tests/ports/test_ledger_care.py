@@ -9,12 +9,10 @@ from archiver.adapters.ledger import SqliteLedger
 from archiver.core.lifecycle import Delayed, GaveUp
 from archiver.core.model import NEVER, Channel, ChannelId, Instant, JobKey, JobState, VideoId
 from archiver.core.summary import Failure
-from archiver.ports import Shelf
 from tests.ports.test_ledger import (
     LATER,
     LINK,
     NOW,
-    holding,
     play,
     take_in,
     to_archived,
@@ -32,9 +30,8 @@ def test_parked_videos_come_back_when_asked_for(tmp_path: Path) -> None:
             await play(ledger, job, GaveUp("refused"))
         assert (await ledger.window(NOW, "mp4", 9)).jobs == ()
         assert await ledger.reopen_parked([VideoId(2), VideoId(77)], NOW) == 1
-        assert await ledger.selected_states("mp4") == {
-            1: JobState.PARKED, 2: JobState.DISCOVERED, 3: JobState.PARKED,
-        }  # fmt: skip
+        assert [job.key.video_id for job in (await ledger.window(NOW, "mp4", 9)).jobs] == [2]
+        assert (await ledger.counts("mp4"))[JobState.PARKED] == 2
         await ledger.reconcile([video(4)], NOW, "mp4")
         assert await ledger.reopen_parked(None, NOW) == 2
         assert len((await ledger.window(NOW, "mp4", 9)).jobs) == 3
@@ -75,39 +72,6 @@ def test_recovery_learns_what_is_complete_and_whose_parts_are_of_use(tmp_path: P
 
     use(tmp_path, first)
     use(tmp_path, second)
-
-
-def test_a_damaged_file_is_wanted_again_as_a_next_version(tmp_path: Path) -> None:
-    """`verify --repair` queues a new download and leaves the old record as it is."""
-
-    async def what(ledger: SqliteLedger) -> None:
-        (job,) = await take_in(ledger, 1)
-        assert await ledger.want_again(VideoId(1), "mp4", "changed", NOW) is None
-        await play(ledger, job, *to_archived(job))
-        again = await ledger.want_again(VideoId(1), "mp4", "changed", NOW)
-        assert again is not None
-        assert again.key.version == 2
-        assert (await ledger.window(NOW, "mp4", 9)).jobs == (again,)
-        assert (await ledger.holdings_count_bytes())[0] == 2
-
-    use(tmp_path, what)
-
-
-def test_files_that_stand_already_are_adopted_once(tmp_path: Path) -> None:
-    """A lost ledger is rebuilt from the archive, in the places that the files have."""
-
-    async def what(ledger: SqliteLedger) -> None:
-        (job,) = await take_in(ledger, 1)
-        done = replace(job, key=JobKey(VideoId(5)), state=JobState.ARCHIVED, due_at=NEVER)
-        shelf = Shelf(video(5), "data/Kept [9]/2019/Five [5]", "Five [5]")
-        for _ in range(2):
-            await ledger.adopt(shelf, done, [holding(done)], NOW)
-        assert await ledger.shelf(VideoId(5)) == shelf
-        assert (await ledger.all_counts("mp4"))[JobState.ARCHIVED] == 1
-        assert await ledger.holdings_of(VideoId(5)) == [holding(done)]
-        assert (await ledger.reconcile([video(5)], NOW, "mp4"))["same"] == 1
-
-    use(tmp_path, what)
 
 
 def test_half_a_character_in_a_title_stops_nothing(tmp_path: Path) -> None:

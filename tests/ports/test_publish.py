@@ -345,23 +345,6 @@ def test_orphans_go_and_unfinished_downloads_stay(tmp_path: Path) -> None:
     assert files(tmp_path) == [".archiver/parts/1.mp4.v1.part"]
 
 
-def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
-    """A repair moves the damaged file out of the payload and deletes nothing."""
-    job = downloaded(tmp_path)
-    published(tmp_path, job)
-
-    async def aside(vault: LocalVault) -> None:
-        name = await vault.set_aside(VIDEO)
-        assert name == VIDEO.rpartition("/")[2]
-
-    in_vault(tmp_path, aside)
-    downloaded(tmp_path)
-    assert published(tmp_path, job)[0] == VIDEO
-    in_vault(tmp_path, lambda vault: vault.set_aside(VIDEO))
-    damaged = [name for name in files(tmp_path) if name.startswith(".archiver/damaged/")]
-    assert len(damaged) == 2
-
-
 def test_the_reserve_stays_free(tmp_path: Path) -> None:
     """Part of the disk is never planned for."""
     with opened(tmp_path) as vault:

@@ -107,14 +107,6 @@ def holdings(db: sqlite3.Connection, after: str) -> list[Holding]:
     return [rows.holding_of(row) for row in found]
 
 
-def holdings_of(db: sqlite3.Connection, video_id: VideoId) -> list[Holding]:
-    """Every file that is stored of a video."""
-    found = db.execute(
-        f"SELECT {rows.HOLDING_COLUMNS} FROM holding WHERE video_id = ? ORDER BY path", (video_id,)
-    )
-    return [rows.holding_of(row) for row in found]
-
-
 def holdings_count_bytes(db: sqlite3.Connection) -> tuple[int, int]:
     """How many files are stored, and their bytes."""
     count, total = db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM holding").fetchone()

@@ -11,15 +11,13 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
 from archiver.core.lifecycle import Event, Progressed, Reopened, Stored, apply
 from archiver.core.listing import WORDS, Change, Known, listed
-from archiver.core.model import Channel, ChannelId, Holding, Instant, Job, JobState, Video, VideoId
-from archiver.ports import Shelf
+from archiver.core.model import Channel, ChannelId, Instant, Job, JobState, Video, VideoId
 
 
 class Place(Protocol):
@@ -138,26 +136,6 @@ def record(db: Db, after: Job, event: Event, at: Instant) -> None:
             rows.insert_holding(db, holding)
 
 
-def adopt(db: Db, shelf: Shelf, job: Job, holdings: Iterable[Holding], at: Instant) -> None:
-    """Take in what stands in the archive without the ledger knowing it; leave what it knows."""
-    if shelf.video.channel_id is not None:
-        folder = shelf.folder.split("/")[1] if shelf.folder.count("/") else shelf.folder
-        title = shelf.video.channel_title or ""
-        db.execute(_KEEP_CHANNEL + "NOTHING", (shelf.video.channel_id, title, folder, "{}"))
-    if not db.execute("SELECT 1 FROM video WHERE id = ?", (shelf.video.id,)).fetchone():
-        rows.insert_video(db, shelf.video, shelf.folder, shelf.stem, at)
-    key = job.key
-    found = db.execute(
-        "SELECT 1 FROM job WHERE video_id = ? AND kind = ? AND variant = ? AND version = ?",
-        (key.video_id, key.kind, key.variant, key.version),
-    )
-    if not found.fetchone():
-        rows.insert_job(db, job, at)
-        rows.insert_event(db, key, "Adopted", "{}", at)
-    for holding in holdings:
-        rows.insert_holding(db, holding)
-
-
 def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instant) -> int:
     """Put parked jobs back in the queue; None means those of the selection."""
     select = (
@@ -172,18 +150,3 @@ def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instan
         event = Reopened(reason)
         record(db, apply(rows.job_of(row), event), event, at)
     return len(found)
-
-
-def want_again(db: Db, video_id: VideoId, variant: str, reason: str, at: Instant) -> Job | None:
-    """Queue a next version of an archived video whose file is damaged or lost."""
-    before = known(db, video_id, variant)
-    if before is None or before.job.state is not JobState.ARCHIVED:
-        return None
-    old = before.job
-    job = replace(
-        Job(replace(old.key, version=old.key.version + 1), delete_at=old.delete_at),
-        expected_bytes=old.expected_bytes, expected_s=old.expected_s,
-    )  # fmt: skip
-    rows.insert_job(db, job, at)
-    rows.insert_event(db, job.key, "WantedAgain", json.dumps({"reason": reason}), at)
-    return job

@@ -53,21 +53,9 @@ class Reader:
         """See ``ports.Ledger``; a state without a video is left out."""
         return await self._writer.read(partial(selection.counts, variant=variant))
 
-    async def selected_states(self, variant: str) -> Mapping[VideoId, JobState]:
-        """Where each selected video stands that has a job in *variant*."""
-        return await self._writer.read(partial(selection.states, variant=variant))
-
-    async def already_archived(self, variant: str) -> int:
-        """How many of the selection stand in the archive; asked first, before a run's work."""
-        return (await self.counts(variant)).get(JobState.ARCHIVED, 0)
-
     async def wanted_bytes(self, variant: str) -> int | None:
         """How large the selected videos are that a run has to fetch; None where nobody knows."""
         return await self._writer.read(partial(selection.wanted_bytes, variant=variant))
-
-    async def outstanding_bytes(self, variant: str) -> int:
-        """What the selection's asked-for and available jobs still have to bring, if known."""
-        return await self._writer.read(partial(selection.outstanding_bytes, variant=variant))
 
     async def all_counts(self, variant: str | None = None) -> Mapping[JobState, int]:
         """How many videos of the whole archive stand in each state."""
@@ -90,10 +78,6 @@ class Reader:
             for holding in page:
                 yield holding
             after = page[-1].path
-
-    async def holdings_of(self, video_id: VideoId) -> list[Holding]:
-        """Every stored file of a video, by path."""
-        return await self._writer.read(partial(catalogue.holdings_of, video_id=video_id))
 
     async def holdings_count_bytes(self) -> tuple[int, int]:
         """How many files are stored, and their bytes: BagIt's Payload-Oxum, swapped."""

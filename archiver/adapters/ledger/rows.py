@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 from archiver.core.lifecycle import Event
 from archiver.core.model import (
     NEVER,
-    Channel,
-    ChannelId,
     Holding,
     Instant,
     Job,
@@ -116,11 +114,6 @@ def video_of(row: Row) -> Video:
 def holding_of(row: Row) -> Holding:
     """The holding of a row selected by ``HOLDING_COLUMNS``."""
     return Holding(*row)
-
-
-def channel_of(row: Row) -> Channel:
-    """The channel of a row ``id, title, raw``."""
-    return Channel(ChannelId(row[0]), row[1], row[2])
 
 
 def insert_job(db: sqlite3.Connection, job: Job, at: Instant) -> None:

@@ -92,12 +92,6 @@ def counts(db: sqlite3.Connection, variant: str) -> Mapping[JobState, int]:
     return {JobState(state): count for state, count in found}
 
 
-def states(db: sqlite3.Connection, variant: str) -> Mapping[VideoId, JobState]:
-    """Where each selected video stands."""
-    found = db.execute("SELECT video_id, state FROM queue WHERE variant = ?", (variant,))
-    return {VideoId(video_id): JobState(state) for video_id, state in found}
-
-
 def wanted_bytes(db: sqlite3.Connection, variant: str) -> int | None:
     """The size of all that is not final, what is unknown taken as the mean; None: all unknown."""
     known, size, every = db.execute(
@@ -111,15 +105,3 @@ def wanted_bytes(db: sqlite3.Connection, variant: str) -> int | None:
     if not every:
         return 0
     return round(size * every / known) if known else None
-
-
-def outstanding_bytes(db: sqlite3.Connection, variant: str) -> int:
-    """What is asked for or available and not yet fetched, as far as sizes are known."""
-    found = db.execute(
-        "SELECT coalesce(sum(max(coalesce(job.saved_total, job.expected_bytes, 0) "
-        "- job.saved_bytes, 0)), 0) FROM queue CROSS JOIN job ON job.video_id = queue.video_id "
-        "AND job.kind = 'video' AND job.variant = queue.variant AND job.version = queue.version "
-        f"WHERE queue.variant = ? AND place = {LIVE} AND job.state <> 'fetched'",
-        (variant,),
-    )
-    return int(found.fetchone()[0])

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from archiver.adapters.ledger import intake, opening, rows, selection, still
+from archiver.adapters.ledger import intake, opening, selection, still
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
 from archiver.core.lifecycle import Event, apply
-from archiver.core.model import Channel, Holding, Instant, Job, JobKey, Video, VideoId
-from archiver.ports import Shelf
+from archiver.core.model import Channel, Instant, Job, JobKey, Video, VideoId
 
 
 class SqliteLedger(Reader):
@@ -111,45 +110,6 @@ class SqliteLedger(Reader):
         return await self._writer.write(
             functools.partial(intake.reopen_parked, ids=ids, reason=reason, at=at)
         )
-
-    async def want_again(
-        self, video_id: VideoId, variant: str, reason: str, at: Instant
-    ) -> Job | None:
-        """Queue a next version of an archived video whose file is damaged or lost.
-
-        Returns:
-            The new job; None where the newest one is not archived.
-        """
-        return await self._writer.write(
-            functools.partial(
-                intake.want_again, video_id=video_id, variant=variant, reason=reason, at=at
-            )
-        )
-
-    async def adopt(self, shelf: Shelf, job: Job, holdings: Iterable[Holding], at: Instant) -> None:
-        """Take in files that stand in the archive without the ledger knowing them.
-
-        Safe to repeat; what the ledger knows of the video already stays.
-        """
-        every = tuple(holdings)
-        await self._writer.write(
-            functools.partial(intake.adopt, shelf=shelf, job=job, holdings=every, at=at)
-        )
-
-    async def add_holdings(self, holdings: Iterable[Holding]) -> None:
-        """Record files that stand in the archive beside a video: extras that came later."""
-        every = tuple(holdings)
-
-        def add(db: sqlite3.Connection) -> None:
-            for holding in every:
-                rows.insert_holding(db, holding)
-
-        await self._writer.write(add)
-
-    async def note_delete_at(self, delete_at: Mapping[VideoId, Instant]) -> None:
-        """Keep when the vendor deletes videos: the window takes those first."""
-        values = [(at, video_id) for video_id, at in delete_at.items()]
-        await self._execute_many("UPDATE job SET delete_at = ? WHERE video_id = ?", values)
 
     async def note_listing(self, source: str, count: int, now: Instant) -> None:
         """Keep how many videos a full listing of *source* had."""
