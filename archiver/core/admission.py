@@ -13,6 +13,10 @@ from archiver.core.model import DAY_S, NEVER, Instant, Job, JobState
 from archiver.core.steps import Budget, Fetch, Poll, Request, Step
 
 
+_PATIENCE_S = 300.0  # the longest pause between two polls: by then most files were seen
+_PATIENCE_FACTOR = 4.0  # times what most files take
+
+
 def deadline(job: Job) -> Instant:
     """By when the file must be fetched: what the server said, else a day from first seen."""
     if job.link is not None and job.link.expires_at != NEVER:
@@ -27,6 +31,18 @@ def is_outstanding(job: Job) -> bool:
     return job.state in (JobState.REQUESTED, JobState.AVAILABLE)
 
 
+def _weight(job: Job, now: Instant, generation_s: float) -> float:
+    """How much of an outstanding version counts, from 1 down.
+
+    One that is pending for much longer than others took may never come.  It counts less and less,
+    so that a few which the vendor cannot make do not hold up all the others.
+    """
+    if job.state is JobState.AVAILABLE or job.asked_at is None:
+        return 1.0
+    patience_s = max(_PATIENCE_S, _PATIENCE_FACTOR * generation_s)
+    return min(1.0, patience_s / max(patience_s, now - job.asked_at))
+
+
 def _left_bytes(job: Job, typical_bytes: int) -> int:
     size = job.size_bytes
     return max(0, (typical_bytes if size is None else size) - job.saved.bytes)
@@ -38,9 +54,15 @@ class Spender:
     def __init__(self, budget: Budget, active: Iterable[Job], now: Instant) -> None:
         self.budget, self.now = budget, now
         self.calls, self.polls, self.fetches = budget.calls, budget.polls, budget.fetches
-        waiting = [job for job in active if is_outstanding(job)]
-        self.files = len(waiting)
-        self.bytes = sum(_left_bytes(job, budget.typical_bytes) for job in waiting)
+        waiting = [
+            (_weight(job, now, budget.generation_s), _left_bytes(job, budget.typical_bytes))
+            for job in active
+            if is_outstanding(job)
+        ]
+        self.files = sum(weight for weight, _ in waiting)
+        self.bytes = sum(weight * left for weight, left in waiting)
+        self.due_on_disk = sum(left for _, left in waiting)
+        self.moving = any(weight == 1.0 for weight, _ in waiting)
         self.wakes: list[Instant] = []
         self.short_of_disk = False
         self.line_is_idle = budget.line_is_idle
@@ -103,18 +125,20 @@ class Spender:
     def _admits(self, job: Job) -> bool:
         """Never ask for more than can be fetched before it runs out."""
         budget, size = self.budget, _left_bytes(job, self.budget.typical_bytes)
-        if self.bytes + size > budget.disk_bytes:
+        if self.due_on_disk + size > budget.disk_bytes:
             self.short_of_disk = True
             return False
         if self.files >= budget.files_most:
             return False
-        if self.files > 0 and self.bytes + size > budget.bytes_most:
-            return False
+        if self.moving and self.bytes + size > budget.bytes_most:
+            return False  # else a slow line still gets a file
         if not self._in_time(size):
             return False
         if self.calls > 0:
             self.files += 1
             self.bytes += size
+            self.due_on_disk += size
+            self.moving = True
         return True
 
     def _in_time(self, size: int) -> bool:

@@ -201,6 +201,23 @@ def test_the_count_bounds_a_cold_start() -> None:
     assert len(steps(*(job(n) for n in range(1, 9)), files_most=3)) == 3
 
 
+def test_what_is_pending_for_very_long_holds_up_nobody() -> None:
+    """It may never come: it counts less and less, against the count and against the bytes."""
+
+    def pending(number: int, for_s: float) -> Job:
+        asked_at = Instant(NOW - for_s)
+        return job(number, JobState.REQUESTED, asked_at=asked_at, due_at=Instant(NOW + 9))
+
+    fresh = [job(n, expected_bytes=900) for n in (7, 8)]
+    new, old = [pending(n, 10) for n in (1, 2, 3)], [pending(n, 3000) for n in (1, 2, 3)]
+    assert steps(*new, *fresh, files_most=1) == []
+    assert steps(*old, *fresh, files_most=1) == [Request(fresh[0].key)]
+    assert steps(*old, *fresh, files_most=1, generation_s=3000.0) == []
+    assert steps(*new, *fresh, bytes_most=500) == []
+    assert steps(*old, *fresh, bytes_most=500) == [Request(fresh[0].key)]
+    assert steps(*old, *fresh, disk_bytes=3500) == [], "on the disk it still needs its room"
+
+
 def test_what_does_not_fit_on_the_disk_is_not_asked_for() -> None:
     """And the plan says so."""
     made = plan([job(1)], frozenset(), NOW, budget(disk_bytes=999), POLICY)
