@@ -6,6 +6,7 @@ Rule: a secret never prints itself, and a credential belongs to the one origin i
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -64,13 +65,20 @@ class Account:
         """Return the account itself.
 
         Raises:
-            SettingsError: an address is no web address, or is plain http beyond this machine.
+            SettingsError: an address is no web address, or is plain http beyond this machine; a
+                credential is more than one line of text.
         """
         for name, url in (
             ("ARCHIVER_API_URL", self.api_url),
             ("ARCHIVER_TOKEN_URL", self.token_url),
         ):
             require_safe_url(name, url, allow_insecure_http=self.allow_insecure_http)
+        for name, text in (
+            ("ARCHIVER_CLIENT_ID", self.client_id),
+            ("ARCHIVER_CLIENT_SECRET", self.client_secret.reveal()),
+            ("ARCHIVER_ACCESS_TOKEN", self.access_token.reveal()),
+        ):
+            _require_plain(name, text)
         return self
 
     def require_credentials(self) -> None:
@@ -84,6 +92,15 @@ class Account:
                 "There are no credentials.",
                 "Set ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET, or ARCHIVER_ACCESS_TOKEN.",
             )
+
+
+def _require_plain(name: str, text: str) -> None:
+    """Refuse what no header can carry: a file of two lines, half of a character."""
+    if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
+        raise SettingsError(
+            f"{name} holds a line break or another control character.",
+            "Give the credential alone, in one line.",
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -105,6 +122,7 @@ def require_safe_url(name: str, url: str, *, allow_insecure_http: bool) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
+        host.encode("idna")  # as a resolver does: a label may be empty or too long
     except ValueError as error:
         raise SettingsError(f"{name} is not a web address: {error}.") from error
     if parts.scheme not in ("http", "https") or not host:

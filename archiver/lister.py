@@ -121,6 +121,7 @@ class Lister:
 
     async def _pages(self, source: Source) -> AsyncIterator[Page]:
         pages: AsyncIterator[Page]
+        home: ChannelId | None = None
         match source:
             case AccountSource():
                 async for channel in _found(self._vendor.channels(), source):
@@ -128,21 +129,14 @@ class Lister:
                 pages = self._vendor.account_videos()
             case ChannelSource(name):
                 channel = await self._channel(str(name))
-                pages = self._vendor.channel_videos(channel.id)
+                home = channel.id
+                pages = self._vendor.channel_videos(home)
             case PlaylistSource(number):
                 pages = self._vendor.playlist_videos(number)
             case VideoSource():
                 pages = self._one(source.video)
         async for page in _found(pages, source):
-            yield self._at_home(page, source)
-
-    def _at_home(self, page: Page, source: Source) -> Page:
-        """A channel's listing need not repeat in each video which channel it is of."""
-        if not isinstance(source, ChannelSource) or not isinstance(source.channel, int):
-            return page
-        channel = source.channel
-        videos = (replace(v, channel_id=v.channel_id or channel) for v in page.videos)
-        return Page(tuple(videos), page.complete)
+            yield page if home is None else _at_home(page, home)
 
     async def _channel(self, name: str) -> Channel:
         try:
@@ -195,3 +189,9 @@ async def _found(listing: AsyncIterator[T], source: Source) -> AsyncIterator[T]:
             f"The vendor does not list {source}: it is not there, or not for these credentials.",
             "Check the source, and the credentials' role with `archiver doctor`.",
         ) from error
+
+
+def _at_home(page: Page, channel: ChannelId) -> Page:
+    """A channel's listing need not repeat in each video which channel it is of."""
+    videos = (replace(v, channel_id=v.channel_id or channel) for v in page.videos)
+    return Page(tuple(videos), page.complete)

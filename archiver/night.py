@@ -169,7 +169,7 @@ class _Night:
     async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:
         ledger, clock = self._ledger, self._clock
         counts = dict(await ledger.counts(self._options.variant))
-        failures = await ledger.failures(_FAILURES_MOST, selected_only=True)
+        failures = await ledger.failures(_FAILURES_MOST, selected=self._options.variant)
         failures = [replace(failure, reason=reason_of(failure)) for failure in failures]
         summary = self._tally.summary(
             self._started_at, clock.now(), self._calls, self._selected, counts, failures

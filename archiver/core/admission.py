@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from archiver.core.model import DAY_S, NEVER, Instant, Job, JobState
 from archiver.core.steps import Budget, Fetch, Poll, Request, Step
 
-
 _PATIENCE_S = 300.0  # the longest pause between two polls: by then most files were seen
 _PATIENCE_FACTOR = 4.0  # times what most files take
 

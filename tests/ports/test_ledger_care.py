@@ -51,7 +51,8 @@ def test_failures_come_with_reasons_the_parked_first(tmp_path: Path) -> None:
             Failure(VideoId(1), "Film 1", "discovered", "broke", 1),
         ]
         assert await ledger.failures(9) == told
-        assert await ledger.failures(1, selected_only=True) == told[:1]
+        assert await ledger.failures(1, selected="mp4") == told[:1]
+        assert await ledger.failures(9, selected="flv") == []
 
     use(tmp_path, what)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,20 @@ def test_a_bad_authority_file_is_a_setting_to_mend(content: str | None, tmp_path
         assert "pass" not in str(caught.value)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("text", ["id\nsecret", "a\0b", "a\udcff"])
+@pytest.mark.parametrize("name", ["client_secret", "access_token", "client_id"])
+def test_a_credential_that_no_header_can_carry_is_refused_by_its_name(name: str, text: str) -> None:
+    """A file of two lines is a mistake to be told, not a bug of ours in the middle of a night."""
+    value = text if name == "client_id" else Secret(text)
+    with pytest.raises(SettingsError, match=f"ARCHIVER_{name.upper()}") as told:
+        replace(Account(), **{name: value}).checked()  # type: ignore[arg-type]
+    assert text not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["https://a..b", f"https://{'a' * 64}.example"])
+def test_an_address_whose_name_cannot_be_is_refused(url: str) -> None:
+    """Before a run waits for it all night as for bad weather."""
+    with pytest.raises(SettingsError, match="not a web address"):
+        Account(api_url=url).checked()

@@ -13,7 +13,7 @@ from aiohttp import web
 from archiver.account import Secret
 from archiver.adapters.vendor.client import VendorClient
 from archiver.core.model import ChannelId, JobKey, VideoId
-from archiver.core.selection import ALL, AccountSource
+from archiver.core.selection import ALL, AccountSource, ChannelSource
 from archiver.errors import BadAnswerError, ListingError, NotFoundError, WeatherError
 from archiver.lister import Lister
 from archiver.ports import Page
@@ -83,6 +83,23 @@ def test_channels_that_may_not_be_listed_are_told_with_advice(status: int) -> No
                 async for _ in lister.videos((AccountSource(),), ALL):
                     pass
             assert "role" in told.value.hint
+
+    asyncio.run(story())
+
+
+def test_a_channel_that_was_named_is_home_to_its_videos() -> None:
+    """By its name as by its number, though its listing need not say it in each video."""
+
+    async def story() -> None:
+        def answer(asked: Asked) -> web.Response:
+            if asked.path == "/users/self/channels.json":
+                return reply({"channels": {"3": {"id": "3", "title": "Three"}}})
+            return reply({"videos": [{"id": "7", "title": "Seven"}], "paging": {"item_count": 1}})
+
+        async with Door(answer).open() as door, visit(door, Clock()) as client:
+            lister = Lister(client, None, Clock(), Watcher())
+            found = [b async for b in lister.videos((ChannelSource("three"),), ALL)]
+            assert [(v.id, v.channel_id) for batch in found for v in batch] == [(7, 3)]
 
     asyncio.run(story())
 

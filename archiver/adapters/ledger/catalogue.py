@@ -127,20 +127,23 @@ def shelf(db: sqlite3.Connection, video_id: VideoId) -> Shelf:
     return Shelf(rows.video_of(found), found[-2], found[-1])
 
 
-def failures(db: sqlite3.Connection, limit: int, *, selected_only: bool) -> list[Failure]:
+def failures(db: sqlite3.Connection, limit: int, selected: str | None) -> list[Failure]:
     """Videos that are not archived and why, the given-up ones first.
 
-    Of a selection all that is left, also where nothing went wrong; else what has a reason.
+    Of the selection, in the variant *selected*, all that is left, also where nothing went wrong;
+    else what has a reason.
     """
+    values: list[object] = [limit]
     chosen = "reason <> ''"
-    if selected_only:
-        chosen = "job.video_id IN (SELECT video_id FROM selected)"
+    if selected is not None:
+        chosen = "job.variant = ? AND job.video_id IN (SELECT video_id FROM selected)"
+        values = [selected, limit]
     found = db.execute(
         "SELECT job.video_id, video.title, job.state, job.reason, job.failures "
         "FROM job JOIN video ON video.id = job.video_id "
         f"WHERE job.{NOT_ARCHIVED} AND state NOT IN ('skipped', 'gone') AND {chosen} "
         "ORDER BY job.state <> 'parked', job.video_id LIMIT ?",
-        (limit,),
+        values,
     )
     return [Failure(VideoId(row[0]), *row[1:]) for row in found]
 

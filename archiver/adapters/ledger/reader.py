@@ -83,11 +83,9 @@ class Reader:
         """How many files are stored, and their bytes: BagIt's Payload-Oxum, swapped."""
         return await self._writer.read(catalogue.holdings_count_bytes)
 
-    async def failures(self, limit: int, *, selected_only: bool = False) -> list[Failure]:
+    async def failures(self, limit: int, *, selected: str | None = None) -> list[Failure]:
         """Videos that are not archived and why, the parked ones first."""
-        return await self._writer.read(
-            partial(catalogue.failures, limit=limit, selected_only=selected_only)
-        )
+        return await self._writer.read(partial(catalogue.failures, limit=limit, selected=selected))
 
     async def fetched_jobs(self) -> list[Job]:
         """Every job that is complete in its part and not published, selected or not."""
