@@ -93,16 +93,6 @@ class VendorClient:
         """GET: how the file is doing."""
         return wire.downloadable(await self._caller.call("GET", _path(key), "poll"))
 
-    async def extra(self, path: str) -> bytes:
-        """GET a small thing that belongs to a video, by its percent-encoded API path.
-
-        Raises:
-            ValueError: *path* does not begin at the API's root.
-        """
-        if not path.startswith("/"):
-            raise ValueError("an API path begins with a slash")
-        return await self._caller.call("GET", path, "extras")
-
     def allowance(self) -> Allowance:
         """What the rate limit, the weather and ``--requests`` leave right now."""
         return self._caller.allowance()
