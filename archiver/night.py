@@ -52,7 +52,7 @@ async def run(
     """
     account.checked().require_credentials()
     check_way(account)
-    async with changing(dest, create=True, surroundings=surroundings) as archive:
+    async with changing(dest, create=True, name=options.name, surroundings=surroundings) as archive:
         night = _Night(archive, account, options, observer, surroundings.connector)
         return await night.spend(stop)
 

@@ -21,14 +21,16 @@ from archiver.adapters.vendor.client import VendorClient
 from archiver.adapters.vendor.token import STYLES, SecretStyle
 from archiver.care.recover import recover
 from archiver.core.model import Format
+from archiver.core.naming import TEMPLATE, Names
 from archiver.core.selection import ALL, Filter, Source
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Weather
-from archiver.errors import DestinationError
+from archiver.errors import DestinationError, SettingsError
 from archiver.records.manifest import write_bag
 
 LEDGER = "ledger.sqlite3"
 PRIVATE = ".archiver"
+_TEMPLATE_KEY = "name template"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class RunOptions:
     max_duration_s: float | None = None
     max_wait_s: float = 6 * 3600.0
     accept_shrunk: bool = False
+    name: str | None = None  # how videos are called, where the archive is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,16 @@ class Archive:
 
 @asynccontextmanager
 async def changing(
-    dest: str, *, create: bool, surroundings: Surroundings = REAL
+    dest: str, *, create: bool, name: str | None = None, surroundings: Surroundings = REAL
 ) -> AsyncIterator[Archive]:
     """Open *dest* under its lock, finish what a crash left, and bring the bag up to date.
 
+    Args:
+        name: the template by which a new archive calls its videos.
+
     Raises:
         DestinationError: it cannot be used.
+        SettingsError: its videos are called by another template already.
     """
     clock = surroundings.clock()
     private = Path(dest) / PRIVATE
@@ -85,7 +92,9 @@ async def changing(
             # Closed before the lock is let go: until then threads may be writing.
             closing.enter_context(vault)
         _require_ledger(dest)
-        async with await SqliteLedger.open(private / LEDGER) as ledger:
+        names = Names()
+        async with await SqliteLedger.open(private / LEDGER, namer=names) as ledger:
+            names.template = await _template(ledger, name)
             await recover(vault, ledger, clock)
             await write_bag(vault, ledger.holdings(), clock.now())
             yield Archive(vault, ledger, clock)
@@ -99,6 +108,20 @@ def _require_ledger(dest: str) -> None:
             f"The ledger of the archive in {dest} is missing.",
             f"Put {PRIVATE}/{LEDGER} back from a backup; the files under data/ are untouched.",
         )
+
+
+async def _template(ledger: SqliteLedger, wanted: str | None) -> str:
+    """How this archive calls its videos, which is chosen before the first and then kept."""
+    kept = await ledger.meta_get(_TEMPLATE_KEY)
+    if kept is None and wanted and not sum((await ledger.all_counts()).values()):
+        await ledger.meta_set(_TEMPLATE_KEY, wanted)
+        return wanted
+    if wanted and wanted != (kept or TEMPLATE):
+        raise SettingsError(
+            f"The videos of this archive are called {kept or TEMPLATE!r}, which is kept.",
+            "Leave --name out, or make another archive with it.",
+        )
+    return kept or TEMPLATE
 
 
 def has_ledger(dest: str) -> bool:

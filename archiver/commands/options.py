@@ -16,7 +16,7 @@ import click
 
 from archiver import settings
 from archiver.account import Account
-from archiver.core import selection
+from archiver.core import naming, selection
 from archiver.core.model import Instant
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ SIZE = Text("SIZE", selection.parse_size)
 SHARE = Text("SHARE", selection.parse_share)
 SPAN = Text("SPAN", selection.parse_span)
 PATTERN = Text("REGEX", selection.parse_pattern)
+NAME = Text("TEMPLATE", naming.parse_template)
 PARALLEL = click.IntRange(1, _PARALLEL_MOST)
 
 
@@ -207,7 +208,7 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         variant=given.get("format", "mp4"), downloads=given.get("downloads", 8),
         requests=given.get("requests", 8), limit_rate=given.get("limit_rate"),
         max_duration_s=given.get("max_duration"), max_wait_s=given.get("max_wait", 21_600.0),
-        accept_shrunk=given.get("accept_shrunk", False),
+        accept_shrunk=given.get("accept_shrunk", False), name=given.get("name"),
     )  # fmt: skip
 
 

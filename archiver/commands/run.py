@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     metavar="SPAN",
     help="Give up after so long without any progress.",
 )
+@option(
+    "--name",
+    type=options.NAME,
+    metavar="TEMPLATE",
+    help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
+)
 @option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
 @option("--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos.")
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")

@@ -19,6 +19,8 @@ PATH_UNITS_MOST = 200  # UTF-16 units below DEST: leaves Windows' 260 some room 
 SUFFIX_MOST = 24  # " v999" + " (2)" + ".info.json" or ".zh-hant-00.vtt"
 CHANNEL_UNITS_MOST = 70  # leaves a video's title 24 units beside a nine-digit ID
 LANGUAGE_MOST = 10
+TEMPLATE = "{date} {title} [{id}]"
+TEMPLATE_UNITS_MOST = 24  # with a short title and ID: what a path can spare beside them
 
 _DASHED = frozenset("/\\|:")  # these part words; the others only decorate them
 _BLANKED = frozenset('<>"?*%')
@@ -52,7 +54,40 @@ def channel_folder(channel_id: ChannelId | None, title: str | None) -> str:
     return _joined(_cut(clean(title or ""), CHANNEL_UNITS_MOST - len(tag) - 1), tag)
 
 
-def place_for(video: Video, channel: str) -> Place:
+@dataclass(slots=True)
+class Names:
+    """How an archive calls its folders: by the *template* that was chosen when it was made."""
+
+    template: str = TEMPLATE
+
+    def channel_folder(self, channel_id: ChannelId | None, title: str | None, /) -> str:
+        """The name of a channel's folder below ``data``."""
+        return channel_folder(channel_id, title)
+
+    def place_for(self, video: Video, channel: str, /) -> Place:
+        """The place of a video below its channel's folder."""
+        return place_for(video, channel, self.template)
+
+
+def parse_template(text: str) -> str:
+    """Check a template for the names of videos, like ``{date} {title} [{id}]``.
+
+    Raises:
+        ValueError: it makes no portable or no unique names; the text is a sentence for the user.
+    """
+    if text.count("[{id}]") != 1:
+        raise ValueError("it needs [{id}] once: the number makes names unique.")
+    sample = _filled(text, "2000-01-01", "x", "1")
+    if "{" in sample or "}" in sample or text.count("{title}") > 1:
+        raise ValueError("it knows {date}, {title} once and {id}, and no other field.")
+    if utf16_units(sample) > TEMPLATE_UNITS_MOST:
+        raise ValueError("it is too long: little room would be left for titles.")
+    if clean(sample) != sample:
+        raise ValueError("it has characters that not every disk takes in a name.")
+    return text
+
+
+def place_for(video: Video, channel: str, template: str = TEMPLATE) -> Place:
     """Choose where a video's files belong, below the folder of its channel.
 
     The title is cut until the longest path of the video fits into PATH_UNITS_MOST, which it does
@@ -61,13 +96,13 @@ def place_for(video: Video, channel: str) -> Place:
     Args:
         video: as it was first listed; ``added_at`` dates it, since owners edit ``created_at``.
         channel: the name of the channel's folder.
+        template: as ``parse_template`` let it pass.
     """
     day = _day(video.added_at) or _day(video.created_at)
     parent = f"data/{channel}/{day[:4] or 'undated'}"
-    tag = f"[{video.id}]"
-    frame = len(_joined(day, tag)) + 1  # the title's own space
+    frame = utf16_units(_filled(template, day, "", str(video.id))) + 1  # the title's own space
     left = PATH_UNITS_MOST - utf16_units(parent) - len("//") - SUFFIX_MOST - 2 * frame
-    stem = _joined(day, _cut(clean(video.title), left // 2), tag)
+    stem = _filled(template, day, _cut(clean(video.title), left // 2), str(video.id))
     return Place(f"{parent}/{stem}", stem)
 
 
@@ -218,3 +253,9 @@ def _slug(text: str) -> str:
 
 def _joined(*words: str) -> str:
     return " ".join(word for word in words if word)
+
+
+def _filled(template: str, day: str, title: str, number: str) -> str:
+    """The title comes last: what it says is no field."""
+    dated = template.replace("{date}", day).replace("{id}", number)
+    return " ".join(dated.replace("{title}", title).split())

@@ -97,6 +97,25 @@ def test_a_run_under_cron_is_quiet_and_reports(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_new_archive_calls_its_videos_as_told_and_keeps_to_it(tmp_path: Path) -> None:
+    """``--name`` is chosen with the first run; a later run may repeat it, and change nothing."""
+
+    async def story() -> None:
+        to = str(tmp_path / "a")
+        async with vendor(SMALL) as env:
+            args = ["run", "account", "--to", to, "--json"]
+            assert (await archiver(*args, "--limit", "1", "--name", "v [{id}]", env=env))[0] == 0
+            assert (await archiver(*args, env=env))[0] == 0
+            code, _, err = await archiver(*args, "--name", "{title} [{id}]", env=env)
+            assert (code, "v [{id}]" in err) == (2, True)
+            assert (await archiver(*args, "--name", "{title}", env=env))[0] == 2
+        stems = {path.stem for path in Path(to, "data").rglob("*.mp4")}
+        assert len(stems) == 4
+        assert all(re.fullmatch(r"v \[\d+\]", stem) for stem in stems)
+
+    asyncio.run(story())
+
+
 def test_wrong_credentials_are_3_and_a_file_as_destination_is_4(tmp_path: Path) -> None:
     """One sentence each, and for programs an object with ``refused``."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ VIDEO = Video(
     added_at=Instant(1571830966.0),
     created_at=Instant(86400.0),
 )
+TEMPLATES = (naming.TEMPLATE, "{title} [{id}]", "[{id}]", "{date} \U0001f3ac {title}ABCD [{id}]")
 NAMES = (("info", "mp4"), ("video", "mp4"), ("caption", "zh-hant-00"), ("thumbnail", "jpg"))
 
 
@@ -103,16 +105,17 @@ def test_a_heap_of_accents_is_cut_somewhere() -> None:
     assert 0 < len(naming.clean("a" + "\u0323" * 100).encode()) <= 80
 
 
-@given(TEXT, TEXT, IDS, IDS, st.booleans())
-@example("CON.x" * 40, "W" * 200, 2**63 - 1, 2**63 - 1, True)
+@given(TEXT, TEXT, IDS, IDS, st.booleans(), st.sampled_from(TEMPLATES))
+@example("CON.x" * 40, "W" * 200, 2**63 - 1, 2**63 - 1, True, naming.TEMPLATE)
+@example("W" * 200, "W" * 200, 2**63 - 1, 2**63 - 1, True, TEMPLATES[-1])
 def test_every_name_is_portable(
-    title: str, channel_title: str, video_id: int, channel_id: int, dated: bool
+    title: str, channel_title: str, video_id: int, channel_id: int, dated: bool, template: str
 ) -> None:
     """No title makes a name that is too long, leaves the archive, or trips a tool."""
     channel = naming.channel_folder(ChannelId(channel_id), channel_title)
     at = VIDEO.added_at if dated else None
     video = Video(VideoId(video_id), title, added_at=at)
-    place = naming.place_for(video, channel)
+    place = naming.Names(naming.parse_template(template)).place_for(video, channel)
     parts = place.folder.split("/")
     assert parts[0] == "data"
     assert parts[1] == channel
@@ -139,6 +142,30 @@ def assert_portable(name: str) -> None:
     device = unicodedata.normalize("NFKC", name.split(".")[0]).strip().upper()
     assert device not in {"CON", "PRN", "AUX", "NUL", "COM1", "COM9", "LPT1", "LPT9"}
     assert "  " not in name
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{title}", "[{id}] once"), ("{id} {title}", "[{id}] once"), ("[{id}] [{id}]", "once"),
+        ("{owner} [{id}]", "no other field"), ("{title [{id}]", "no other field"),
+        ("{title} {title} [{id}]", "{title} once"),
+        ("{title} " + "x" * 30 + "[{id}]", "too long"), ("{date}/{title} [{id}]", "every disk"),
+        ("..{title} [{id}]", "every disk"), ("{title}\x1b[{id}]", "every disk"),
+    ],
+)  # fmt: skip
+def test_a_template_that_makes_no_good_names_is_refused(template: str, said: str) -> None:
+    """Each with what is wrong; a name without its number could be two videos'."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        naming.parse_template(template)
+
+
+def test_a_title_is_no_template() -> None:
+    """What looks like a field in a title stays as it is."""
+    video = replace(VIDEO, title="{id} {date}")
+    names = naming.Names("{title} [{id}]")
+    assert names.place_for(video, "account").stem == "{id} {date} [124347309]"
+    assert names.channel_folder(ChannelId(1), "{id}") == "{id} [1]"
 
 
 @given(TEXT, IDS, IDS)
