@@ -120,7 +120,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
         _tell(refused, given)
         raise
     _tell(summary, given)
-    if summary.outcome == "refused":
+    # With --json the words on standard output are for a program; a stop is a person's doing.
+    if summary.outcome == "refused" or (summary.outcome == "stopped" and given["json"]):
         click.echo(f"archiver: {summary.message}", err=True)
     return summary.exit_code
 
