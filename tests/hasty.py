@@ -27,7 +27,7 @@ from archiver.opening import RunOptions, Surroundings
 
 T = TypeVar("T")
 EPOCH = 1_790_000_000.0
-GRACE_S = 0.002  # for bytes that are between two sockets of this machine
+GRACE_S = 0.0004  # for bytes that are between two sockets of this machine
 
 
 class _Hasty(selectors.DefaultSelector):

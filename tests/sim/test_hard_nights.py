@@ -85,11 +85,11 @@ def test_one_video_that_only_gets_errors_is_asked_for_with_pauses(
     """The others open the gate again and again; that must not turn one video into a hammer."""
 
     async def story() -> None:
-        async with emulator(videos=40, size=(300_000, 300_000), line_bytes_s=30_000) as vendor:
+        async with emulator(videos=20, size=(300_000, 300_000), line_bytes_s=30_000) as vendor:
             one = min(vendor.world.account.videos)
             vendor.world.faults.set([f"{fault}@{one}!"])
             summary = await night(tmp_path, vendor, max_wait_s=900.0)
-            assert (summary.exit_code, summary.archived, summary.parked) == (1, 39, 0)
+            assert (summary.exit_code, summary.archived, summary.parked) == (1, 19, 0)
             assert summary.failures[0].reason
             minutes = summary.seconds / 60
             assert vendor.world.faults.fired[fault] < 10 + 3 * minutes
