@@ -25,7 +25,7 @@ from archiver.errors import ArchiverError, AuthError, DestinationError
 from archiver.perform import Hands
 from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 
-_WINDOW = 512  # discovered jobs in memory: planning costs the window only
+_WINDOW = 200  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
 _LAST_S = 60.0  # for what is in the air when the waiting is over: no call lasts longer
 
@@ -110,6 +110,8 @@ class Engine:
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
+            running = sum(isinstance(step, Fetch) for step in self._busy.values())
+            self._learnt.slots_idle = running < self._limits.downloads
             ending = self._ending(todo, now)
             if ending is not None:
                 return ending

@@ -79,6 +79,7 @@ class Learnt:
         self.window_seen = False
         self._generation: deque[float] = deque(maxlen=_SAMPLES)
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
+        self.slots_idle = True  # a download could begin at once, and none is there to begin
         self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
 
     def generated(self, after_s: float, not_before_s: float) -> None:
@@ -104,9 +105,13 @@ class Learnt:
         self.meter.span_s = min(60.0, max(1.0, self.window_s / 2))
 
     def fetched(self, size_bytes: int) -> None:
-        """A file came in time: one more may be outstanding."""
+        """A file came in time: one more may be outstanding, if the line could use it.
+
+        While every slot is at work, more would only cost planning, and time that addresses lose.
+        """
         self._sizes.append(size_bytes)
-        self._cap += 1
+        if self.slots_idle:
+            self._cap += 1
 
     def late(self) -> None:
         """A version ran out: half as many may be outstanding."""

@@ -86,6 +86,9 @@ def test_a_cold_start_doubles_with_each_round_and_halves_when_late() -> None:
     for _ in range(4):
         learnt.fetched(10)
     assert learnt.files_most == 8
+    learnt.slots_idle = False
+    learnt.fetched(10)
+    assert learnt.files_most == 8, "where every slot is at work, more are of no use"
     learnt.late()
     assert learnt.files_most == 4
     for _ in range(9):
