@@ -211,7 +211,7 @@ class Hands:
             follower = _Follower(self, job, host, record)
             event = await self._transfer(job, job.link, part, follower)
         except WeatherError as weather:
-            how = str(weather).removeprefix(f"{weather.host} ")
+            how = str(weather).removeprefix(weather.host).lstrip(": ")  # said beside the host
             self._weather.failed(host, self._clock.now(), weather.retry_at, how)
             return life.Hindered(str(weather), self._after_weather(job))
         else:

@@ -171,11 +171,12 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_commands_can_be_typed_as_printed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever copies a line gets what it says, and no complaint about its options."""
     monkeypatch.setenv("ARCHIVER_CONFIG", "/dev/null")
+    above = cli.app.make_context("archiver", ["doctor"], resilient_parsing=True)
     for words in typed(path.read_text()):
         if words[0] in COMMANDS:
             bare = len(words) == 1 or words[1:] == ["--json"]  # names a command, is none
             try:
-                COMMANDS[words[0]].make_context(words[0], words[1:]).close()
+                COMMANDS[words[0]].make_context(words[0], words[1:], parent=above).close()
             except click.MissingParameter:
                 assert bare, words
             except click.exceptions.Exit:

@@ -132,6 +132,20 @@ def reach(function: F) -> F:
     return config(function)
 
 
+variant = option(
+    "--format",
+    type=click.Choice(["mp4", "flv"]),
+    default="mp4",
+    show_default=True,
+    help="Which downloadable version.",
+)
+shrunk = option(
+    "--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos."
+)
+quiet = option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
+verbose = option("--verbose", "-v", is_flag=True, help="Say every step.")
+
+
 def choosing(function: F) -> F:
     """Which videos: the sources and the filter."""
     for one in (

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
-from archiver.commands.options import option
 from archiver.console_text import local, many, safe, size, span
 
 if TYPE_CHECKING:
@@ -21,17 +20,11 @@ if TYPE_CHECKING:
 @click.command()
 @options.choosing
 @options.destination()
-@option(
-    "--format",
-    type=click.Choice(["mp4", "flv"]),
-    default="mp4",
-    show_default=True,
-    help="Which downloadable version.",
-)
-@option("--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos.")
+@options.variant
+@options.shrunk
 @options.as_json
-@option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
-@option("--verbose", "-v", is_flag=True, help="Say every step.")
+@options.quiet
+@options.verbose
 @options.reach
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip

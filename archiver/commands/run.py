@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.choosing
 @options.destination()
-@option(
-    "--format",
-    type=click.Choice(["mp4", "flv"]),
-    default="mp4",
-    show_default=True,
-    help="Which downloadable version.",
-)
+@options.variant
 @option(
     "--downloads",
     type=options.PARALLEL,
@@ -68,7 +62,7 @@ if TYPE_CHECKING:
     help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
 )
 @option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
-@option("--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos.")
+@options.shrunk
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")
 @options.as_json
 @option(
@@ -77,8 +71,8 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="Write the JSON summary to FILE, too.",
 )
-@option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
-@option("--verbose", "-v", is_flag=True, help="Say every step.")
+@options.quiet
+@options.verbose
 @option("--no-progress", is_flag=True, help="Lines instead of bars, on a terminal too.")
 @option(
     "--log-format",

@@ -94,9 +94,6 @@ class News:
     retry_at: Instant | None = None
 
 
-SILENT = News()
-
-
 def news(headers: Mapping[str, str], now: Instant) -> News:
     """Read the headers of an answer; *headers* must look names up without regard to case."""
     return News(

@@ -57,7 +57,7 @@ def test_headers_are_read_or_left_aside() -> None:
     """Counts that are no counts do not exist; negative ones are nothing left."""
     said = pacing.news({"X-RateLimit-Remaining": "-3", "X-RateLimit-Limit": "many"}, T0)
     assert said == News(None, 0, None, None)
-    assert pacing.news({}, T0) == pacing.SILENT
+    assert pacing.news({}, T0) == pacing.News()
 
 
 def test_remaining_only_goes_down_within_an_epoch() -> None:

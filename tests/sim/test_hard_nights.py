@@ -15,6 +15,8 @@ import pytest
 from archiver import archive
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.publish import LocalVault
+from archiver.core.lifecycle import Event
+from archiver.core.model import Job
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
@@ -150,5 +152,28 @@ def test_one_video_too_large_for_the_disk_does_not_end_the_night_of_the_others(
             summary = await night(tmp_path, vendor)
             assert (summary.exit_code, summary.archived, summary.remaining) == (4, 19, 1)
             assert "too full" in summary.message
+
+    hastily(story())
+
+
+def test_a_host_in_trouble_is_named_once(tmp_path: Path) -> None:
+    """``waiting for https://…: the host answered 503`` needs no second address."""
+
+    async def story() -> None:
+        async with emulator(videos=2, size=SMALL, faults=("cdn-503!",)) as vendor:
+            seen: list[str] = []
+
+            class Listener(Watcher):
+                troubles: Any = tuple
+
+                def watch(self, troubles: Any) -> None:
+                    self.troubles = troubles
+
+                def recorded(self, before: Job, event: Event, after: Job) -> None:
+                    seen.extend(trouble.reason for trouble in self.troubles())
+
+            await night(tmp_path, vendor, Listener(), max_wait_s=120.0)
+            assert any("503" in reason for reason in seen)
+            assert not any("http" in reason for reason in seen)
 
     hastily(story())
