@@ -16,7 +16,7 @@ from archiver.adapters.lock import running
 from archiver.console_text import many
 from archiver.core.model import Channel
 from archiver.errors import ArchiverError, Misfortune
-from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading
+from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading, standing
 
 _SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
 _FREE_LEAST = 5 << 30
@@ -118,9 +118,7 @@ async def _role(to: Connection) -> Check:
 
 
 def _disk(dest: str) -> Check:
-    path = Path(dest).absolute()
-    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110  Path.exists may raise
-        path = path.parent
+    path = standing(dest)
     if not path.is_dir():
         return Check("disk", ok=False, found=f"{path} is no folder", advice="Name a folder.")
     if not os.access(path, os.W_OK | os.X_OK):

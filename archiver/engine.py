@@ -110,8 +110,7 @@ class Engine:
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
-            running = sum(isinstance(step, Fetch) for step in self._busy.values())
-            self._learnt.slots_idle = running < self._limits.downloads
+            self._learnt.slots_idle = self._at_work()[Fetch] < self._limits.downloads
             ending = self._ending(todo, now)
             if ending is not None:
                 return ending
@@ -151,10 +150,14 @@ class Engine:
             return Ending.STOPPED
         return Ending.TIME_UP if self._limits.ends_at != NEVER else None
 
+    def _at_work(self) -> Counter[type[Step]]:
+        """How many hands are at each kind of step."""
+        return Counter(type(step) for step in self._busy.values())
+
     def _budget(self) -> Budget:
         world, limits, learnt = self._world, self._limits, self._learnt
         allowance, now = world.vendor.allowance(), world.clock.now()
-        busy = Counter(type(step) for step in self._busy.values())
+        busy = self._at_work()
         calls = 0 if self._halted is not None else allowance.calls
         return Budget(
             calls=calls,

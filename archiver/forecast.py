@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from archiver.account import Account
@@ -21,7 +19,7 @@ from archiver.core.summary import SCHEMA, iso
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
-from archiver.opening import RunOptions, connected, has_ledger, reading
+from archiver.opening import RunOptions, connected, has_ledger, reading, standing
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
 _CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
@@ -131,10 +129,7 @@ async def _known(dest: str) -> AsyncIterator[SqliteLedger | None]:
 
 def _free_bytes(dest: str) -> int | None:
     """Free space where *dest* is, or would be."""
-    path = Path(dest).absolute()
-    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110  Path.exists may raise
-        path = path.parent
     try:
-        return shutil.disk_usage(path).free
+        return shutil.disk_usage(standing(dest)).free
     except OSError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ async def changing(
             await recover(vault, ledger, clock)
             await write_bag(vault, ledger.holdings(), clock.now())
             yield Archive(vault, ledger, clock)
+
+
+def standing(dest: str) -> Path:
+    """*dest*, or the nearest folder above it that is there: the disk where it is, or would be."""
+    path = Path(dest).absolute()
+    while not os.path.exists(path) and path != path.parent:  # noqa: PTH110  Path.exists may raise
+        path = path.parent
+    return path
 
 
 def _require_ledger(dest: str) -> None:

@@ -21,7 +21,6 @@ from tests.crash.program import (
     is_valid_bag,
     rows_of,
     vendor,
-    warm,
 )
 
 SMALL = ["--videos", "2", "--size", "20k", "--generation", "0"]
@@ -32,20 +31,6 @@ def them() -> Iterator[Vendor]:
     """A vendor of two small videos."""
     with vendor(*SMALL) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def anybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """The process that forks others."""
-    with warm(Place(tmp_path_factory.mktemp("none"))) as program:
-        yield program
-
-
-@pytest.fixture
-def program(tmp_path: Path, them: Vendor, anybody: Warm) -> Warm:
-    """The same, in a place of its own."""
-    anybody.place = Place(tmp_path, them.env)
-    return anybody
 
 
 def run(program: Warm, dest: str | Path, cwd: Path | None = None) -> Result:

@@ -19,7 +19,6 @@ from tests.crash.program import (
     is_valid_bag,
     requests_were_not_repeated,
     vendor,
-    warm,
 )
 from tests.crash.test_kill import catalogue
 
@@ -32,20 +31,6 @@ def them() -> Iterator[Vendor]:
     """A vendor of one video."""
     with vendor(*ONE) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def anybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """The process that forks others."""
-    with warm(Place(tmp_path_factory.mktemp("none"))) as program:
-        yield program
-
-
-@pytest.fixture
-def program(tmp_path: Path, them: Vendor, anybody: Warm) -> Warm:
-    """The same, in a place of its own."""
-    anybody.place = Place(tmp_path, them.env)
-    return anybody
 
 
 def asked(place: Place, query: str) -> list[tuple[object, ...]]:

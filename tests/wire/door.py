@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -125,3 +126,25 @@ async def visit(
             yield client
         finally:
             await client.close()
+
+
+STYLES = {
+    "body": lambda asked: asked.form.get("client_secret") == SECRET,
+    "raw-basic": lambda asked: asked.head.get("Authorization") == f"Basic {SECRET}",
+    "basic": lambda asked: (
+        asked.head.get("Authorization")
+        == "Basic " + base64.b64encode(f"{'c' * 40}:{SECRET}".encode()).decode()
+    ),
+}
+
+
+def numbered() -> Any:
+    """A token address that gives t1, t2, t3 …"""
+    given = 0
+
+    def grant(_: Asked) -> web.Response:
+        nonlocal given
+        given += 1
+        return token(f"t{given}")
+
+    return grant

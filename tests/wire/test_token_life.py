@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from archiver.core.model import JobKey, VideoId
 from archiver.errors import WeatherError
-from tests.wire.door import SECRET, Asked, Clock, Door, reply, token, visit
+from tests.wire.door import Asked, Clock, Door, numbered, reply, token, visit
 
 KEY = JobKey(VideoId(7))
 PENDING = {"downloadable": {"status": "pending", "download_url": None}}
-STYLES = {
-    "body": lambda asked: asked.form.get("client_secret") == SECRET,
-    "raw-basic": lambda asked: asked.head.get("Authorization") == f"Basic {SECRET}",
-    "basic": lambda asked: (
-        asked.head.get("Authorization")
-        == "Basic " + base64.b64encode(f"{'c' * 40}:{SECRET}".encode()).decode()
-    ),
-}
-
-
-def numbered() -> Any:
-    """A token address that gives t1, t2, t3 …"""
-    given = 0
-
-    def grant(_: Asked) -> web.Response:
-        nonlocal given
-        given += 1
-        return token(f"t{given}")
-
-    return grant
 
 
 def test_a_token_is_renewed_before_its_end() -> None:
