@@ -46,6 +46,9 @@ test: check    ## everything that must hold: under two minutes, no network, no s
 kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)
 
+faults: $(DEV)    ## every row of the fault catalogue: its test, and how often it was met
+	@$(PY) -m tests.faults $(ROWS)
+
 docs: $(DEV)    ## redraw the life cycle from its table
 	@$(PY) tools/draw_lifecycle.py > docs/lifecycle.mmd
 	@sed -i.old -e '/^```mermaid/,/^```$$/{//!d;}' -e '/^```mermaid/r docs/lifecycle.mmd' docs/architecture.md
@@ -54,4 +57,4 @@ docs: $(DEV)    ## redraw the life cycle from its table
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage archiver-demo
 
-.PHONY: help dev demo check test kill docs clean
+.PHONY: help dev demo check test kill faults docs clean

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from archiver.core.answer import Ask, Head, Span, content_range, strong, unsatisfied_total
 from archiver.core.model import Saved
+from archiver.met import met
 
 OVERLAP_BYTES = 64 * 1024  # compared before every append: a file swapped in between shows here
 WITNESS_BYTES = 1024 * 1024  # compared at either end before bytes of two addresses are joined
@@ -137,6 +138,8 @@ def _refused(status: int) -> Refuse:
 
 def _whole(saved: Saved, source: str, ask: Ask, head: Head) -> Decision:
     """A 200: the rest was not to be had, or the file changed."""
+    if not ask.is_whole:
+        met("D08")
     if head.total == 0:
         return Refuse("corrupt", "the host says that the file is empty")
     unchanged = ask.if_range is not None and ask.if_range in (head.etag, head.last_modified)
