@@ -13,7 +13,7 @@ import aiohttp
 from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.disk import refusal
+from archiver.adapters.disk import Os, refusal
 from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import locked
@@ -52,10 +52,11 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a test may put in the place of the real world: the time, and the way to hosts."""
+    """What a test may put in the place of the real world: the time, the way to hosts, the disk."""
 
     clock: Callable[[], SystemClock] = SystemClock
     connector: ConnectorFactory = tcp_connector
+    system: Callable[[], Os] = Os
 
 
 REAL = Surroundings()
@@ -86,7 +87,8 @@ async def changing(
     clock = surroundings.clock()
     private = Path(dest) / PRIVATE
     with ExitStack() as closing:
-        vault = LocalVault.open(Path(dest), create=create, now=clock.now)
+        system = surroundings.system()
+        vault = LocalVault.open(Path(dest), create=create, now=clock.now, system=system)
         try:
             closing.enter_context(locked(private / "lock", clock.now()))
         finally:

@@ -7,13 +7,14 @@ something else is mounted there, or it was damaged, and a person has to look.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from archiver.adapters.disk import Os, exists, open_new, open_own, refusal
+from archiver.adapters.disk import Os, exists, open_own, refusal
 from archiver.core.bag import TAG_FILES
 from archiver.core.naming import display
 from archiver.errors import DestinationError
@@ -69,6 +70,8 @@ def open_destination(
             for name in _made_private(root, system)
         ]
         archive_id = found or _write_id(root, system)
+        if found:
+            _sync_id(root, system)
         os.close(system.open_folder(root, "data", make=True))  # a bag has one, be it empty
         _probe(opened[1], system)
     except OSError as error:
@@ -98,15 +101,23 @@ def _open_root(path: str, *, create: bool, system: Os) -> int:
 
 
 def _make_folders(path: Path, system: Os) -> None:
-    if path.exists():
-        return
-    _make_folders(path.parent, system)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """Make *path* and what is missing above it; every name that may be ours becomes durable."""
+    if (path / PRIVATE / ID_FILE).exists():
+        return  # which came after all the names above it
+    there = path.exists()
+    if not there:
+        _make_folders(path.parent, system)
     try:
-        system.mkdir(path.name, 0o777, parent)
-        system.sync_folder(parent)
-    except FileExistsError:
-        pass  # another run makes the same folder; the lock decides later
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        if there:
+            return  # somebody else's folder, made by somebody else
+        raise
+    try:
+        if not there:
+            with contextlib.suppress(FileExistsError):  # by another run: the lock decides later
+                system.mkdir(path.name, 0o777, parent)
+        system.sync_folder(parent)  # also where a run was killed before it came to this
     finally:
         os.close(parent)
 
@@ -173,30 +184,39 @@ def _write_id(root: int, system: Os) -> str:
     try:
         if exists(ID_FILE, folder):
             system.unlink(ID_FILE, folder)
-        fd = open_new(ID_FILE, folder)
+        fd = system.create(ID_FILE, folder)
         try:
             system.write_all(fd, memoryview(f"{archive_id}\n".encode()), 0)
             system.fsync(fd)
         finally:
-            os.close(fd)
+            system.close(fd)
         system.sync_folder(folder)
     finally:
         os.close(folder)
     return archive_id
 
 
+def _sync_id(root: int, system: Os) -> None:
+    """Make ``archive-id`` durable: who wrote it may have been killed before that."""
+    fd = open_own(f"{PRIVATE}/{ID_FILE}", root, os.O_RDONLY)
+    try:
+        system.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _probe(folder: int, system: Os) -> None:
     """Write a byte, so that a full or read-only disk is told before anything is asked for."""
     name = f"probe-{uuid.uuid4()}.tmp"  # a run may hold the lock, and another one look in
-    fd = open_new(name, folder)
+    fd = system.create(name, folder)
     try:
         system.write_all(fd, memoryview(b"."), 0)
     finally:
-        os.close(fd)
         try:
-            system.unlink(name, folder)
-        except FileNotFoundError:
-            pass  # the run that holds the lock has cleared up
+            system.close(fd)
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # the run with the lock has cleared up
+                system.unlink(name, folder)
 
 
 def _close(fds: list[int]) -> None:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
+NAMED_MOST = 10_000  # folders remembered: a few hundred KB
 _RENAME_NOREPLACE = 1
 _F_FULLFSYNC = 51  # macOS: fsync alone stops at the drive's cache
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -45,6 +46,10 @@ _CAUSES = {
     errno.EIO: ("the disk reports an error", "Check the disk before running again."),
     errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
     errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
+    errno.EXDEV: (
+        "a folder of the archive lies on another disk",
+        "An archive is one file system: mount nothing below it.",
+    ),
 }
 
 
@@ -55,11 +60,32 @@ def refusal(error: OSError, doing: str) -> DestinationError:
 
 
 class Os:
-    """The calls that write, sync, name and remove.  A test replaces one to make it fail."""
+    """The calls that make, write, sync, name and remove: all that change the disk but the ledger's.
+
+    A test replaces one to make it fail, or all to see what a power cut would leave.
+    """
 
     def __init__(self) -> None:
         self._warned: set[str] = set()
         self._renameat2 = _find_renameat2()
+        self._named: set[tuple[int, int]] = set()  # folders whose own name was synced by us
+
+    def create(self, name: str, folder: int) -> int:
+        """Make a file that only we can read, for reading and writing; it must not be there."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        return os.open(name, flags, 0o600, dir_fd=folder)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut a file to *size* bytes."""
+        os.ftruncate(fd, size)
+
+    def chmod(self, fd: int, mode: int) -> None:
+        """Give a file its mode."""
+        os.fchmod(fd, mode)
+
+    def close(self, fd: int) -> None:
+        """Let go of a file that was written: a share may tell only now that it could not."""
+        os.close(fd)
 
     def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
         """Write some of *data*; may be less than all of it."""
@@ -143,7 +169,8 @@ class Os:
         """Open the folder *path* below *root*, following no symlink; the caller closes it.
 
         Args:
-            make: make what is missing, each step synced into its parent.
+            make: make what is missing, and see that each step's name is durable: whoever made it,
+                be it a run that was killed, may not have come to that.
         """
         fd = os.dup(root)
         for name in path.split("/") if path else ():
@@ -158,17 +185,34 @@ class Os:
         if name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a name within the archive")
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        made = make and self._made(parent, name)
+        fd = os.open(name, flags, dir_fd=parent)
         try:
-            return os.open(name, flags, dir_fd=parent)
-        except FileNotFoundError:
-            if not make:
-                raise
+            if make:
+                self._sync_name(parent, fd, made)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def _made(self, parent: int, name: str) -> bool:
+        if exists(name, parent):
+            return False
         try:
             self.mkdir(name, 0o777, parent)
         except FileExistsError:
-            pass  # another hand made it meanwhile; it is synced below all the same
-        self.sync_folder(parent)
-        return os.open(name, flags, dir_fd=parent)
+            return False  # another hand made it meanwhile
+        return True
+
+    def _sync_name(self, parent: int, fd: int, made: bool) -> None:
+        """Make the folder's name durable, once in the life of this process."""
+        found = os.fstat(fd)
+        key = (found.st_dev, found.st_ino)
+        if made or key not in self._named:
+            self.sync_folder(parent)
+            if len(self._named) >= NAMED_MOST:
+                self._named.clear()
+            self._named.add(key)
 
     def _link_and_unlink(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
         try:
@@ -228,11 +272,6 @@ def open_own(name: str, folder: int, flags: int) -> int:
         os.close(fd)
         raise OSError(errno.ELOOP, "not a plain file of ours")
     return fd
-
-
-def open_new(name: str, folder: int) -> int:
-    """Make a file that only we can read, for reading and writing; it must not be there."""
-    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
 
 
 def _find_renameat2() -> Callable[[str, int, str, int], None] | None:

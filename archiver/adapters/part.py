@@ -108,10 +108,7 @@ class LocalPart:
     async def resume(self, size: int) -> None:
         """Cut the file back to *size* bytes and read them into the hash."""
 
-        def cut() -> None:
-            os.ftruncate(self._fd, size)
-
-        await self._do("cutting a download", cut)
+        await self._do("cutting a download", lambda: self._os.truncate(self._fd, size))
         while self._written < size:
             await self._do("reading a download", lambda: self._rehash(size))
 
@@ -148,7 +145,7 @@ class LocalPart:
     def _restart(self) -> None:
         self._fill = self._written = 0
         self._hash = hashlib.sha256()
-        os.ftruncate(self._fd, 0)
+        self._os.truncate(self._fd, 0)
 
     def _rehash(self, size: int) -> None:
         stop = min(size, self._written + REHASH_BYTES)
@@ -164,7 +161,7 @@ class LocalPart:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
                 self._buffer, self._fill = memoryview(bytearray()), 0
-                os.close(fd)
+                self._os.close(fd)
 
 
 def read_exactly(fd: int, start: int, count: int) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from archiver.adapters.destination import Destination
-from archiver.adapters.disk import READ_BYTES, Os, exists, open_new, open_own
+from archiver.adapters.disk import READ_BYTES, Os, exists, open_own
 from archiver.adapters.part import read_exactly
 from archiver.core.naming import display, numbered
 
@@ -67,7 +67,7 @@ class Placer:
         """Make a file in the parts; what is left there of that name is ours and goes."""
         if exists(name, self._home.parts):
             self._os.unlink(name, self._home.parts)
-        return open_new(name, self._home.parts)
+        return self._os.create(name, self._home.parts)
 
     def part_size(self, name: str) -> int | None:
         """How long a part is; None where there is none."""
@@ -79,19 +79,20 @@ class Placer:
 
     def seal(self, fd: int) -> None:
         """Give a finished file its final mode and make it durable."""
-        os.fchmod(fd, self._mode)
+        self._os.chmod(fd, self._mode)
         self._os.fsync(fd)
 
     def seal_part(self, name: str) -> None:
         """Seal a part; discard it if that fails: what the disk holds of it is not known."""
         fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=self._home.parts)
         try:
-            self.seal(fd)
+            try:
+                self.seal(fd)
+            finally:
+                self._os.close(fd)
         except OSError:
             self.discard(name)
             raise
-        finally:
-            os.close(fd)
 
     def discard(self, name: str) -> None:
         """Remove one of our own unfinished files, if it is there."""

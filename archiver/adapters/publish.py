@@ -19,13 +19,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, 
 from pathlib import Path
 from typing import Self, TypeVar
 
-import aiofiles
-
 from archiver.adapters.checking import check_part
 from archiver.adapters.destination import PRIVATE, Destination, open_destination
 from archiver.adapters.disk import Os, Threads, refusal
 from archiver.adapters.part import BUFFER_BYTES, LocalPart
 from archiver.adapters.placing import Placed, Placer
+from archiver.adapters.small_file import small_file
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
 from archiver.core.naming import file_name, part_name
 from archiver.errors import CorruptError, DestinationError
@@ -213,18 +212,19 @@ class LocalVault:
     ) -> Placed:
         """Write and seal a temporary file among the parts."""
         digest, size = hashlib.sha256(), 0
-        opener = lambda _path, _flags: self._placer.open_new(name)  # noqa: E731
+        run = self._threads.run
         try:
-            async with aiofiles.open(
-                name, "wb", opener=opener, executor=self._threads.pool
-            ) as file:
+            fd = await run(lambda: self._placer.open_new(name))
+            file = small_file(self._os, fd, self._threads)
+            try:
                 async for chunk in _each(chunks):
                     digest.update(chunk)
                     size += len(chunk)
                     await file.write(chunk)
                 await file.flush()
-                fd = file.fileno()
-                await self._threads.run(lambda: self._placer.seal(fd))
+                await run(lambda: self._placer.seal(fd))
+            finally:
+                await file.close()
         except OSError as error:
             await self._threads.run(lambda: self._placer.discard(name))
             raise refusal(error, "writing a small file") from error
