@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
+from tests.faults.process import command
 
 SMALL = EmulatorConfig(
     videos=4, channels=1, playlists=0, size=(20_000, 60_000), generation_s=(0.05, 0.2)
@@ -24,7 +24,7 @@ SLOW = EmulatorConfig(
 async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subprocess.Process:
     """``archiver`` with these arguments, and nothing but *env* around it, as under cron."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "archiver", *args, env={"HOME": "/nonexistent", **env},
+        *command(), *args, env={"HOME": "/nonexistent", **env},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **more,
     )  # fmt: skip
 

@@ -19,6 +19,8 @@ from typing import Any
 
 import bagit
 
+from tests.faults.process import command, told_to
+
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 40.0  # no process takes so long unless it hangs
 
@@ -116,9 +118,9 @@ class Place:
         return ["run", "account", "--to", str(self.dest), "--json", "--log-format", "json", *more]
 
     def process(self, *args: str, **more: Any) -> subprocess.Popen[str]:
-        """``python -m archiver`` with these arguments."""
+        """The program with these arguments."""
         return subprocess.Popen(
-            [sys.executable, "-m", "archiver", *args], cwd=more.pop("cwd", self.cwd),
+            [*command(), *args], cwd=more.pop("cwd", self.cwd),
             env={**self.environment, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
         )  # fmt: skip
@@ -175,7 +177,7 @@ class Warm:
             Path(path).write_text("")  # a kill may come before the program's first breath
         told = {
             "args": args, "env": place.environment, "cwd": str(cwd or place.cwd),
-            "fuse": fuse, "number": int(number), "on": on, **said,
+            "fuse": fuse, "number": int(number), "on": on, "met": told_to(), **said,
         }  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None

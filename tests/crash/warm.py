@@ -62,6 +62,10 @@ def become(told: dict[str, Any]) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(fd, number)
         os.close(fd)
+    if told["met"]:
+        from tests.faults.process import tell
+
+        tell(told["met"])
     if told["fuse"]:
         Fuse(told["fuse"], told["number"], told["on"]).lay()
     sys.argv = ["archiver", *told["args"]]

@@ -1,6 +1,7 @@
 """A pytest plugin: writes down which rows of the catalogue the program met during each test.
 
-``-p tests.faults.plugin --met FOLDER``; every worker writes a file of its own there.
+``-p tests.faults.plugin --met FOLDER``; every worker writes a file of its own there.  What the
+programs met that a test started with ``tests.faults.process.command()`` counts for that test.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from archiver.met import counts
+from tests.faults import process
 
 FOLDER: pytest.StashKey[Path] = pytest.StashKey()
 _elsewhere: Counter[str] = Counter()
@@ -32,10 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.getoption("--met")
     if folder is not None:
         config.stash[FOLDER] = folder
+        process.listen(folder.absolute() / f"{os.getpid()}.told")
 
 
 def _now() -> Counter[str]:
-    return Counter(counts()) + _elsewhere
+    return Counter(counts()) + _elsewhere + process.heard()
 
 
 @pytest.hookimpl(wrapper=True)
