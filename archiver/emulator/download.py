@@ -7,6 +7,7 @@ Rule 2: what a fault sends is really sent; what it does not send was never compu
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from archiver.emulator.stats import Stats
 from archiver.emulator.world import Version, World
 
 KINDS = {"mp4": "video/mp4", "flv": "video/x-flv"}
+REST = re.compile(r"bytes=0*[1-9]\d*-")
 SECRETS = ("access_token", "token", "client_secret", "refresh_token")
 REFUSED = "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>"
 HTML = "<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>"
@@ -101,6 +103,7 @@ class DownloadDoor:
         query = request.query
         version = self._world.address(path, query.get("e", ""), query.get("s", ""), self._now())
         if version is None:
+            self._stats.late_downloads += self._world.is_late(path, self._now())
             return _refusal(403)
         resource = f"{version.video_id}/{version.format}"
         if request.method == "GET":
@@ -115,7 +118,18 @@ class DownloadDoor:
         if request.method == "HEAD":
             length = {"Content-Length": str(reply.length)}
             return web.Response(status=reply.status, headers={**reply.headers, **length})
+        self._watch_the_joints(request, reply)
         return await self._bodies.send(request, reply, resource)
+
+    def _watch_the_joints(self, request: web.Request, reply: Reply) -> None:
+        """Counts a rest that is asked for without saying of which state of the file."""
+        version = reply.version
+        rest = REST.fullmatch(request.headers.get("Range", "")) is not None
+        guarded = "If-Range" in request.headers or version.passed_over
+        self._stats.unguarded_ranges += rest and version.told and not guarded
+        version.passed_over = rest and reply.status == 200
+        etag = reply.headers.get("ETag", "")
+        version.told = etag.startswith('"') or "Last-Modified" in reply.headers
 
     def _early(self, request: web.Request, version: Version, name: str) -> web.StreamResponse:
         location = self._elsewhere(request, version).get(name)

@@ -74,6 +74,7 @@ class Emulator:
         return {
             **self._counted.as_json(),
             "rate_limited": self._quota.limited,
+            "impatient": self._quota.impatient,
             "expired": self.world.expired(self.now()),
             "versions": len(self.world.versions),
             "fetched": sum(version.fetched for version in self.world.versions),
@@ -87,8 +88,18 @@ class Emulator:
             socket.create_server((host, port), backlog=512)
             for port in (self.config.port, self.config.download_port)
         ]
-        urls = tuple(f"http://{host}:{bound.getsockname()[1]}" for bound in sockets)
-        self.api_url, self.download_url = urls
+        urls = [f"http://{host}:{bound.getsockname()[1]}" for bound in sockets]
+        await self.open(*urls)
+        for runner, bound in zip(self._runners, sockets, strict=True):
+            await web.SockSite(runner, bound).start()
+        return self
+
+    async def open(self, api_url: str, download_url: str) -> None:
+        """Be ready under these origins without listening anywhere: ``server_of`` answers.
+
+        Whoever calls this calls ``close`` in the end.
+        """
+        self.api_url, self.download_url = api_url, download_url
         self.token_url = f"{self.api_url}/oauth2/token"
         self.authorize_url = f"{self.api_url}/authorize"
         pair = (self.api_url, self.download_url)
@@ -96,9 +107,24 @@ class Emulator:
         api = ApiDoor(world, self.tokens, self._quota, counted, self.now, pair)
         downloads = DownloadDoor(world, counted, self.line, self._date, self.now, pair)
         control = ControlDoor(world, self.tokens, self.line, lambda: self.stats)
-        await self._serve(self._api_app(api, control), sockets[0])
-        await self._serve(self._download_app(downloads), sockets[1])
-        return self
+        for app in (self._api_app(api, control), self._download_app(downloads)):
+            app.on_response_prepare.append(self._put_date)
+            runner = web.AppRunner(
+                app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05
+            )
+            await runner.setup()
+            self._runners.append(runner)
+
+    def server_of(self, origin: str) -> web.Server:
+        """Makes the protocol that answers one connection to ``api_url`` or ``download_url``.
+
+        Raises:
+            KeyError: neither of them.
+        """
+        found = dict(zip((self.api_url, self.download_url), self._runners, strict=True))
+        server = found[origin].server
+        assert server is not None
+        return server
 
     def _api_app(self, api: ApiDoor, control: ControlDoor) -> web.Application:
         app = web.Application()
@@ -112,15 +138,6 @@ class Emulator:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", downloads.handle)
         return app
-
-    async def _serve(self, app: web.Application, bound: socket.socket) -> None:
-        app.on_response_prepare.append(self._put_date)
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05
-        )
-        await runner.setup()
-        self._runners.append(runner)
-        await web.SockSite(runner, bound).start()
 
     def cut(self) -> None:
         """Break every connection, as a cable that is pulled; new ones are accepted."""
@@ -142,5 +159,9 @@ class Emulator:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of every connection and answer no more."""
         for runner in self._runners:
             await runner.cleanup()

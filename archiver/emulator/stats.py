@@ -37,6 +37,9 @@ class Stats:
         polls: video/format -> status GETs.
         bytes_sent: of bodies by the download host.
         credential_leaks: requests at the download host that carried a credential.
+        late_downloads: requests for an address after it had run out by the vendor's clock.
+        unguarded_ranges: requests for the rest of a file that name no state of it (If-Range),
+            although its ETag or date was told and no If-Range was passed over before.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -44,6 +47,8 @@ class Stats:
     polls: Counter[str] = field(default_factory=Counter)
     bytes_sent: int = 0
     credential_leaks: int = 0
+    late_downloads: int = 0
+    unguarded_ranges: int = 0
     api: Gauge = field(default_factory=Gauge)
     polling: Gauge = field(default_factory=Gauge)
     downloading: Gauge = field(default_factory=Gauge)
@@ -65,6 +70,8 @@ class Stats:
             "unauthorized": self.calls["unauthorized"],
             "bytes_sent": self.bytes_sent,
             "credential_leaks": self.credential_leaks,
+            "late_downloads": self.late_downloads,
+            "unguarded_ranges": self.unguarded_ranges,
             "posts_by_video": dict(self.posts),
             "polls_by_video": dict(self.polls),
             "api_in_flight_most": self.api.most,

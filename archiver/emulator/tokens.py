@@ -15,6 +15,7 @@ from typing import Any
 
 from archiver.emulator.config import EmulatorConfig
 
+GRACE_S = 2.0  # calls that were on their way already when a 429 was sent
 REFRESH_LIFE_S = 30 * 86_400
 CODE_LIFE_S = 600
 
@@ -152,13 +153,15 @@ class Quota:
 
     Attributes:
         limited: how many 429s it has given.
+        impatient: how many of them to calls that came long after the first of their period.
     """
 
     def __init__(self, config: EmulatorConfig) -> None:
         self._config = config
         self._period = -1
         self._used = 0
-        self.limited = 0
+        self._refused_at = float("inf")
+        self.limited = self.impatient = 0
 
     def spend(self, now: float) -> tuple[bool, dict[str, str]]:
         """Counts one call: whether it is allowed, and the headers of its answer."""
@@ -167,10 +170,13 @@ class Quota:
             return True, {}
         period = int(now // period_s)
         if period != self._period:
-            self._period, self._used = period, 0
+            self._period, self._used, self._refused_at = period, 0, float("inf")
         self._used += 1
         allowed = self._used <= limit
-        self.limited += not allowed
+        if not allowed:
+            self.limited += 1
+            self.impatient += now > self._refused_at + GRACE_S
+            self._refused_at = min(self._refused_at, now)
         return allowed, self.headers(now)
 
     def headers(self, now: float, *, always: bool = False) -> dict[str, str]:

@@ -38,6 +38,8 @@ class Version:
         fetched: somebody has got its last byte.
         seen: it was answered as available.
         link_alive: False once a fault has killed the address early.
+        told: an answer carried an ETag that promises equal bytes, or a date.
+        passed_over: the last range was answered with the whole file.
     """
 
     video_id: int
@@ -52,6 +54,8 @@ class Version:
     fetched: bool = False
     seen: bool = False
     link_alive: bool = True
+    told: bool = False
+    passed_over: bool = False
 
     def status(self, now: float) -> Status:
         """The vendor's word for it."""
@@ -213,6 +217,11 @@ class World:
         ):
             return None
         return version if version.status(now) == "available" else None
+
+    def is_late(self, path: str, now: float) -> bool:
+        """The address was a good one, and its time is over."""
+        version = self.addresses.get(path)
+        return version is not None and now >= version.expires_at
 
     def _signed(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
