@@ -19,11 +19,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from archiver.account import Account, is_loopback
+from archiver.met import met
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # 2130706433, 0x7f.1, 127.1: an address in disguise, which some resolvers understand.
 _DISGUISED = re.compile(r"(.*\.)?(0[xX][0-9a-fA-F]*|[0-9]+)\.?")
+
+# Names that can only lead inside; a proxy would resolve them where nobody here can see it.
+_INSIDE = re.compile(
+    r"(.*\.)?(localhost|local|internal|home\.arpa)\.?|[a-z][a-z0-9_-]*\.?", re.IGNORECASE
+)
 
 
 class ForbiddenAddressError(OSError):
@@ -62,20 +68,21 @@ class AddressPolicy:
         """
         host = url.host or ""
         if url.scheme not in ("http", "https") or not host:
+            met("D24")
             raise ForbiddenAddressError("a download address is no web address")
         if url.user is not None or url.password is not None:
             raise ForbiddenAddressError(f"{host}: a download address carries a password")
         if url.scheme == "http":
             if came_from is not None and came_from.scheme == "https":
+                met("D21")
                 raise ForbiddenAddressError(f"{host}: a redirect leads from https to http")
             if not (self.insecure_http or (self.local and is_loopback(host))):
                 raise ForbiddenAddressError(f"{host}: a download address is plain http")
         if host.lower() in self.named:
             return
-        if host.lower().rstrip(".") == "localhost":
-            if not self.local:
-                raise ForbiddenAddressError(f"{host} is this machine")
-            return
+        if _INSIDE.fullmatch(host) and not (self.local and is_loopback(host)):
+            met("D23")
+            raise ForbiddenAddressError(f"{host} is a name of a private place")
         self._check_literal(host)
 
     def _check_literal(self, host: str) -> None:
@@ -83,6 +90,7 @@ class AddressPolicy:
             address = ipaddress.ip_address(host)
         except ValueError:
             if _DISGUISED.fullmatch(host):
+                met("D23")
                 raise ForbiddenAddressError(f"{host} is an address in disguise") from None
             return
         self.check_address(host, address)
@@ -99,6 +107,7 @@ class AddressPolicy:
             if self.local and each.is_loopback:
                 continue
             if not each.is_global or each.is_multicast:
+                met("D23")
                 raise ForbiddenAddressError(f"{host} leads to a private address")
 
 
