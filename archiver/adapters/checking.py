@@ -10,12 +10,13 @@ import os
 from archiver.adapters.disk import Threads
 from archiver.adapters.part import read_exactly
 from archiver.core import container
+from archiver.core.model import Saved
 
 STEPS_AT_ONCE = 2_000  # reads of a walk in one trip to a thread: about 5 ms
 
 
 async def check_part(
-    threads: Threads, folder: int, name: str, variant: str, saved_bytes: int
+    threads: Threads, folder: int, name: str, variant: str, saved: Saved
 ) -> str | None:
     """Return what is wrong with a part; None where nothing is, or where it is not there.
 
@@ -28,13 +29,15 @@ async def check_part(
         head, size = await threads.run(lambda: _head(folder, name))
     except FileNotFoundError:
         return None
-    if size != saved_bytes:
-        return f"{size} bytes are there, {saved_bytes} were saved"
+    if size != saved.bytes:
+        return f"{size} bytes are there, {saved.bytes} were saved"
     if variant in ("mp4", "flv") and container.is_text(head):
         return "it is a page of text, not a video"
     if size and not container.looks_like(head, variant):
         return f"it does not begin like a file of type {variant}"
-    return await _walked(threads, folder, name, container.walk(variant, size))
+    return await _walked(
+        threads, folder, name, container.walk(variant, size, open_end=not saved.measured)
+    )
 
 
 async def _walked(

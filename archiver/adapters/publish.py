@@ -28,6 +28,7 @@ from archiver.adapters.small_file import small_file
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
 from archiver.core.naming import file_name, part_name
 from archiver.errors import CorruptError, DestinationError
+from archiver.met import met
 from archiver.ports import Shelf
 from archiver.records.info import info_json, is_info_of
 
@@ -128,7 +129,7 @@ class LocalVault:
         """
         parts, name = self._home.parts, part_name(key)
         try:
-            return await check_part(self._threads, parts, name, key.variant, saved.bytes)
+            return await check_part(self._threads, parts, name, key.variant, saved)
         except OSError as error:
             raise refusal(error, "reading a download") from error
 
@@ -248,7 +249,7 @@ class LocalVault:
         key, saved = job.key, job.saved
         came = {
             "etag": saved.etag, "last_modified": saved.last_modified, "joined": saved.joined,
-            "measured": saved.measured, "flaw": flaw,
+            "measured": saved.measured, "flaw": flaw, "listed_bytes": _other_size(job),
         }  # fmt: skip
         provenance = json.dumps({n: v for n, v in came.items() if v}, sort_keys=True)
         return Holding(
@@ -261,6 +262,14 @@ class LocalVault:
             return await self._threads.run(work)
         except OSError as error:
             raise refusal(error, doing) from error
+
+
+def _other_size(job: Job) -> int | None:
+    """What the listing said, where the file has another size; it need not be right."""
+    if job.expected_bytes in (None, job.saved.bytes):
+        return None
+    met("D28")
+    return job.expected_bytes
 
 
 def _strangers(_text: bytes) -> bool:

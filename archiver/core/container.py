@@ -53,18 +53,21 @@ class _Box:
     kind: bytes
     offset: int
     size: int
+    is_open: bool  # it goes on to the end of the file, wherever that is
 
 
-def walk(variant: str, size: int) -> Walk[Problem | None]:
+def walk(variant: str, size: int, *, open_end: bool = True) -> Walk[Problem | None]:
     """Walk a whole file of *size* bytes; None where its skeleton is sound.
 
     Args:
         variant: ``mp4`` or ``flv``.  Of anything else only the emptiness is checked.
+        open_end: the last box of an MP4 may say that it goes on to the end of the file.  False
+            where the file's end is known from nothing else: any cut would look whole.
     """
     if size == 0:
         return Problem("the file is empty")
     if variant == "mp4":
-        return (yield from _walk_mp4(size))
+        return (yield from _walk_mp4(size, open_end=open_end))
     if variant == "flv":
         return (yield from _walk_flv(size))
     return None
@@ -115,7 +118,7 @@ def is_text(first_bytes: bytes) -> bool:
     return len(shown) >= 4 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in shown)
 
 
-def _walk_mp4(size: int) -> Walk[Problem | None]:
+def _walk_mp4(size: int, *, open_end: bool) -> Walk[Problem | None]:
     offset = 0
     seen: set[bytes] = set()
     for _ in range(BOXES_MOST):
@@ -126,6 +129,8 @@ def _walk_mp4(size: int) -> Walk[Problem | None]:
             return Problem(box)
         if not seen and box.kind not in _FIRST_BOXES:
             return Problem(f"it begins with a box {_named(box.kind)}: not an MP4 file")
+        if box.is_open and not open_end:
+            return Problem(f"nothing tells where the box {_named(box.kind)} at {offset} ends")
         seen.add(box.kind)
         offset += box.size
         if offset > size:
@@ -152,7 +157,8 @@ def _box_at(offset: int, size: int) -> Walk[_Box | Problem]:
     length, kind, least = int.from_bytes(head[:4], "big"), head[4:8], 8
     if len(kind) < 4 or min(kind) < 32:  # a hole of zeros would read as a last, endless box
         return Problem(f"no box begins at {offset}")
-    if length == 0:
+    is_open = length == 0
+    if is_open:
         length = size - offset
     elif length == 1:
         if len(head) < 16:
@@ -160,7 +166,7 @@ def _box_at(offset: int, size: int) -> Walk[_Box | Problem]:
         length, least = int.from_bytes(head[8:16], "big"), 16
     if length < least:
         return Problem(f"the box {_named(kind)} at {offset} says that it has {length} bytes")
-    return _Box(kind, offset, length)
+    return _Box(kind, offset, length, is_open)
 
 
 def _walk_flv(size: int) -> Walk[Problem | None]:
