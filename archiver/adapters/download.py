@@ -12,21 +12,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import replace
-from typing import NoReturn, Protocol, TypeAlias, assert_never
+from typing import NoReturn, TypeAlias, assert_never
 
 import aiohttp
 
 from archiver.account import Account
 from archiver.adapters.address_policy import AddressPolicy
-from archiver.adapters.download_body import Body, Limits
+from archiver.adapters.download_body import Body, Limits, Windows
+from archiver.adapters.download_decode import DecodedBody
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.download_wire import Answer, Wire, drain
+from archiver.adapters.download_witness import closes, witness_spans
 from archiver.adapters.throttle import Throttle
 from archiver.core import resume
 from archiver.core.answer import Ask, strong
-from archiver.core.container import Extent, Walk, is_text, moov_extent
-from archiver.core.model import NEVER, NOTHING, Link, Saved
+from archiver.core.container import is_text
+from archiver.core.model import NOTHING, Link, Saved
 from archiver.errors import BrokenError, CorruptError, LinkRefusedError, WeatherError
+from archiver.met import met
 from archiver.ports import Clock, Part, Progress
 
 ROUNDS_MOST = 6  # ask, without If-Range, encoded once, compare, start again: and one to spare
@@ -36,15 +39,6 @@ _Step: TypeAlias = Ask | resume.Witness | Saved
 def fingerprint(url: str) -> str:
     """What tells one address from another without giving its signature away."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-class Windows(Protocol):
-    """What is known of the addresses: ``core.learning``."""
-
-    @property
-    def window_s(self) -> float:
-        """How long an address lives, in seconds: the shortest one seen."""
-        ...
 
 
 class HttpSource:
@@ -81,8 +75,9 @@ class HttpSource:
 
         Returns:
             What the part holds; ``total`` equals ``bytes``.  Not yet synced, not yet checked.
-            Where the host never says a length it is ``measured``: the body's end is taken for the
-            file's, and the check of the container, which must close exactly, decides.
+            Where the host never says a length, or a wrong one again and again, it is ``measured``:
+            the body's end is taken for the file's, and the check of the container, which must
+            close exactly, decides.
 
         Raises:
             WeatherError: no answer, or 408, 429, 5xx.
@@ -93,16 +88,19 @@ class HttpSource:
         """
         if saved.total == saved.bytes > 0:
             return saved  # a crash came between the last byte and its record
-        stall_s = self._limits.stall_s
-        if stall_s is None:
-            stall_s = resume.stall_s(self._seen.window_s if self._seen else NEVER)
+        stall_s = self._limits.patience_s(self._seen)
         intake = Intake(part, saved, report, self._limits)
         transfer = _Transfer(
             self._wire, link.url, intake, report, self._throttle, self._limits, stall_s
         )
         try:
             return await transfer.run()
-        except (BrokenError, LinkRefusedError, WeatherError):
+        except BrokenError:
+            await intake.keep()
+            if (whole := await transfer.ended_again(saved)) is None:
+                raise
+            return whole
+        except (LinkRefusedError, WeatherError):
             await intake.keep()
             raise
         except asyncio.CancelledError:
@@ -147,6 +145,17 @@ class _Transfer:
                     assert_never(step)
         raise BrokenError("the host never gave the answer that it led us to ask for")
 
+    async def ended_again(self, before: Saved) -> Saved | None:
+        """The file, where it broke off at the same byte as the last time and is whole there.
+
+        A host that announces more than it has would be asked for ever.
+        """
+        offset = self._part.offset
+        if offset != before.bytes or offset == 0 or not await closes(self._part):
+            return None
+        met("D07")
+        return replace(self._intake.saved, bytes=offset, total=offset, measured=True)
+
     async def _round(self, ask: Ask) -> _Step | None:
         """One question.  Returns the next, what is saved, or None: a body ended without error."""
         saved = self._intake.saved
@@ -168,7 +177,10 @@ class _Transfer:
                 case resume.Done(done):
                     return done
                 case resume.Take(fresh):
-                    await self._take(answer, fresh)
+                    await self._take(answer, self._body(answer), fresh)
+                case resume.Decode(fresh):
+                    body = DecodedBody(self._body(answer), answer.origin)
+                    await self._take(answer, body, fresh)
                 case resume.Append(start, grown):
                     if not await self._append(answer, start, grown):
                         return Ask()
@@ -176,33 +188,41 @@ class _Transfer:
                     assert_never(decision)
         return None
 
-    async def _take(self, answer: Answer, fresh: Saved) -> None:
-        body = self._body(answer)
+    async def _take(self, answer: Answer, body: Body | DecodedBody, fresh: Saved) -> None:
         first = await body.first(resume.SURE_BYTES)
         if is_text(first):  # before anything saved is given up for it
+            met("D17", "D18")
             raise LinkRefusedError(f"{answer.origin} answered with a page of text")
         if not first:
+            met("D27")
             raise CorruptError(f"{answer.origin}: the file is empty")
         await self._intake.forget()
         self._intake.saved = fresh
-        await self._copy(body, first, answer.origin)
+        await self._copy(body, first, answer)
 
     async def _append(self, answer: Answer, start: int, grown: Saved) -> bool:
         body = self._body(answer)
         first = await body.compare(self._part, start, grown.bytes)
         if first is None:
+            met("D12", "D15")  # another file, or another place of it
             return False
         self._intake.saved = grown  # from here on, and not before, it is known to fit
-        await self._copy(body, first, answer.origin)
+        await self._copy(body, first, answer)
         return True
 
-    async def _copy(self, body: Body, first: bytes, origin: str) -> None:
-        piece, total = first or await body.piece(), self._intake.saved.total
+    async def _copy(self, body: Body | DecodedBody, first: bytes, answer: Answer) -> None:
+        total = self._intake.saved.total
+        most = self._limits.file_bytes
+        most = most if total is None else min(most, total)
+        piece = first or await body.piece()
         while piece:
-            if total is not None and self._part.offset + len(piece) > total:
-                raise CorruptError(f"{origin} sent more than the {total} bytes of the file")
+            if self._part.offset + len(piece) > most:
+                met("D29")
+                raise CorruptError(f"{answer.origin} sent more than the {most} bytes of the file")
             await self._intake.put(piece)
             piece = await body.piece()
+        if total is None:
+            met("D06" if answer.head.chunked else "D05")  # an end that proves nothing: see `_end`
 
     async def _end(self) -> Saved:
         """The body ended: is it the file's end?"""
@@ -213,6 +233,7 @@ class _Transfer:
         if total is None:
             return replace(intake.saved, bytes=offset, total=offset, measured=True)
         if offset < total:
+            met("D04")
             raise BrokenError(f"the transfer ended after {offset} of {total} bytes")
         if offset > total:
             raise CorruptError(f"{offset} bytes came of a file of {total}")
@@ -233,7 +254,7 @@ class _Transfer:
     async def _witness(self) -> bool:
         """Compare what decides whether bytes of two addresses belong to the same file."""
         saved = self._intake.saved
-        spans = await _witness_spans(self._part, saved)
+        spans = await witness_spans(self._part, saved, self._source)
         for start, end in spans:
             ask = Ask(start, end, if_range=saved.last_modified)
             async with self._wire.ask(self._url, ask, self._stall_s) as answer:
@@ -267,29 +288,3 @@ class _Transfer:
                 raise CorruptError(reason)
             case _:
                 assert_never(refuse.kind)
-
-
-async def _witness_spans(part: Part, saved: Saved) -> list[tuple[int, int]]:
-    """What to compare beside the last stretch; nothing where it cannot be enough.
-
-    The index of an MP4 must be saved whole: an index of one generation beside the pictures of
-    another is the one damage that no later check would see.  FLV has no index.
-    """
-    spans = [(0, resume.WITNESS_BYTES)]
-    if (await part.read(0, 3)) == b"FLV":
-        return spans
-    moov = await _found(moov_extent(saved.bytes), part)
-    if moov is None or moov.end > saved.bytes or moov.size > resume.MOOV_MOST_BYTES:
-        return []
-    return spans if moov.end <= resume.WITNESS_BYTES else [*spans, (moov.offset, moov.end)]
-
-
-async def _found(steps: Walk[Extent | None], part: Part) -> Extent | None:
-    """Run a walk over what the part holds."""
-    try:
-        wish = next(steps)
-        while True:
-            wish = steps.send(await part.read(*wish))
-    except StopIteration as stop:
-        result: Extent | None = stop.value
-        return result

@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 
 from archiver.adapters.download_wire import Answer
 from archiver.adapters.throttle import Throttle
-from archiver.errors import BrokenError
+from archiver.core import resume
+from archiver.core.model import NEVER
+from archiver.errors import BrokenError, CorruptError
+from archiver.met import met
 from archiver.ports import Part, Progress
+
+
+class Windows(Protocol):
+    """What is known of the addresses: ``core.learning``."""
+
+    @property
+    def window_s(self) -> float:
+        """How long an address lives, in seconds: the shortest one seen."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +36,8 @@ class Limits:
     ``stall_s``: no byte for so long breaks it; None: 5 % of an address's life, from 2 s to
     60 s.  Under ``slow_bytes_s`` over ``slow_over_s`` breaks it as well.  A stretch is
     synced after ``sync_bytes`` or ``sync_s``; ``keep_s`` is what a cancelled transfer may take
-    for its last sync (an interrupted run has 5 s in all).
+    for its last sync (an interrupted run has 5 s in all).  ``file_bytes``: no video is larger, so
+    a body without an end has one.
     """
 
     stall_s: float | None = None
@@ -32,6 +46,13 @@ class Limits:
     sync_bytes: int = 8 * 1024 * 1024
     sync_s: float = 5.0
     keep_s: float = 2.0
+    file_bytes: int = 1 << 40
+
+    def patience_s(self, seen: Windows | None) -> float:
+        """How long no byte may come where addresses live as long as *seen* says."""
+        if self.stall_s is not None:
+            return self.stall_s
+        return resume.stall_s(seen.window_s if seen else NEVER)
 
 
 class Body:
@@ -40,7 +61,8 @@ class Body:
     def __init__(
         self, answer: Answer, report: Progress, throttle: Throttle, limits: Limits, stall_s: float
     ) -> None:
-        self._content, self._origin = answer.response.content, answer.origin
+        self._answer, self._origin = answer, answer.origin
+        self._content = answer.response.content
         self._report, self._throttle, self._limits = report, throttle, limits
         self._stall_s = stall_s
         self._waited_s, self._came = 0.0, 0
@@ -50,6 +72,7 @@ class Body:
 
         Raises:
             BrokenError: the host broke off, went silent, or crawls.
+            CorruptError: the host sent more than it had announced.
         """
         now = asyncio.get_running_loop().time
         began = now()
@@ -57,16 +80,28 @@ class Body:
             async with asyncio.timeout(self._stall_s):
                 piece = await self._content.readany()
         except TimeoutError as error:
+            met("D02")
             reason = f"{self._origin}: no byte for {self._stall_s:g} s"
             raise BrokenError(reason) from error
         except (aiohttp.ClientError, OSError) as error:
-            reason = f"{self._origin} broke off: {type(error).__name__}"
-            raise BrokenError(reason) from error
+            piece = self._left()
+            if not piece:
+                met("D01", "D04")  # by a reset or an early end: it is one to us
+                reason = f"{self._origin} broke off: {type(error).__name__}"
+                raise BrokenError(reason) from error
         if piece:
             self._report.received(len(piece))
             self._judge(now() - began, len(piece))
-            await self._throttle.pay(len(piece))
+            if await self._throttle.pay(len(piece)) and self._content.is_eof():
+                met("D35")  # the host is long done; what it sent waits for our own limit
+        elif self._answer.has_surplus:
+            met("D07", "D29")
+            raise CorruptError(f"{self._origin} sent more than it had announced")
         return piece
+
+    def _left(self) -> bytes:
+        """What came before the break, which aiohttp would drop: up to some 170 kB a break."""
+        return self._content._read_nowait(-1)  # there is no public way
 
     def _judge(self, waited_s: float, count: int) -> None:
         self._waited_s += waited_s
@@ -75,6 +110,7 @@ class Body:
             return
         rate = self._came / self._waited_s
         if rate < self._limits.slow_bytes_s:
+            met("D03")
             raise BrokenError(f"{self._origin}: only {rate:.0f} bytes a second")
         self._waited_s, self._came = 0.0, 0
 

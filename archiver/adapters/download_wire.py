@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from archiver.adapters.address_policy import AddressPolicy, ForbiddenAddressError
@@ -21,6 +23,7 @@ from archiver.core.answer import Ask, Head
 from archiver.core.model import Instant
 from archiver.core.pacing import when
 from archiver.errors import BrokenError, LinkRefusedError, WeatherError
+from archiver.met import met
 from archiver.ports import Clock
 
 HOPS_MOST = 5  # as curl and browsers would never need for a file
@@ -52,6 +55,15 @@ class Answer:
     response: aiohttp.ClientResponse
     origin: str
     retry_after: str | None
+    protocol: ResponseHandler | None = None
+
+    @property
+    def has_surplus(self) -> bool:
+        """After the announced end something came that is no answer to anything."""
+        # The response itself has let go of its connection by then.
+        return self.protocol is not None and isinstance(
+            self.protocol.exception(), HttpProcessingError
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +89,14 @@ class Wire:
             response = await self._get(here, ask, head_s)
             try:
                 if response.status not in _REDIRECTS:
-                    yield Answer(
-                        _head(response), response, _origin(here),
-                        response.headers.get("Retry-After"),
-                    )  # fmt: skip
+                    yield _answer(response, here)
                     return
                 came_from, here = here, _target(response, here)
+                met("D22")
                 await drain(response, head_s)
             finally:
                 response.close()  # back in the pool already where its body was read
+        met("D25")
         raise BrokenError(f"{_origin(here)}: more than {HOPS_MOST} redirects")
 
     def retry_at(self, answer: Answer) -> Instant | None:
@@ -110,6 +121,7 @@ class Wire:
             # This and the next two hold the whole address: they must not be chained.
             raise WeatherError(origin, f"the proxy answered {error.status}") from None
         except aiohttp.ClientResponseError:
+            met("D07")  # a length that contradicts itself is one way to be none
             raise BrokenError(f"{origin} answered something that is no HTTP") from None
         except (aiohttp.InvalidURL, UnicodeError):  # a label that no resolver takes
             raise LinkRefusedError("the download address is malformed") from None
@@ -118,13 +130,17 @@ class Wire:
                 raise LinkRefusedError(str(error.os_error)) from error
             raise WeatherError(origin, f"{origin} cannot be reached: {_why(error)}") from error
         except TimeoutError as error:
+            met("D02")
             raise WeatherError(origin, f"{origin} did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
+            met("D01")  # before the head: nothing of the file came
             raise WeatherError(origin, f"{origin} did not answer: {_why(error)}") from error
 
 
 def _why(error: BaseException) -> str:
     """What went wrong, in words that cannot hold an address."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        met("D26")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = error.certificate_error
         return getattr(reason, "verify_message", "") or "its certificate is not valid"
@@ -135,6 +151,14 @@ def _why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
+
+
+def _answer(response: aiohttp.ClientResponse, here: URL) -> Answer:
+    connection = response.connection
+    return Answer(
+        _head(response), response, _origin(here), response.headers.get("Retry-After"),
+        connection.protocol if connection is not None else None,
+    )  # fmt: skip
 
 
 def _origin(url: URL) -> str:

@@ -23,6 +23,7 @@ from aiohttp.abc import AbstractResolver
 from archiver import __version__
 from archiver.account import Account
 from archiver.errors import SettingsError
+from archiver.met import met
 
 BODY_MOST = 16 * 1024 * 1024  # an answer of the API; 50 videos are about 200 kB
 PIECE = 64 * 1024
@@ -205,6 +206,9 @@ def _trace() -> aiohttp.TraceConfig:
         context: SimpleNamespace,
         params: aiohttp.TraceRequestHeadersSentParams,  # noqa: ARG001
     ) -> None:
+        if getattr(context, "was_sent", False):
+            met("D32")  # a connection that was kept had gone stale
+        context.was_sent = True
         sending: Sending | None = context.trace_request_ctx
         if sending is not None:
             sending.sent()
@@ -220,6 +224,8 @@ async def read_body(response: aiohttp.ClientResponse, most: int = BODY_MOST) -> 
     async for piece in response.content.iter_chunked(PIECE):
         length += len(piece)
         if length > most:
+            if response.headers.get("Content-Encoding"):
+                met("D20")
             response.close()
             return None
         pieces.append(piece)

@@ -26,13 +26,14 @@ class Throttle:
         self.rate_bytes_s, self._clock, self._sleep = rate_bytes_s, clock, sleep
         self._free_at, self._seen_at = 0.0, 0.0
 
-    async def pay(self, count: int) -> None:
-        """Wait until *count* bytes, which came already, fit the rate."""
+    async def pay(self, count: int) -> bool:
+        """Wait until *count* bytes, which came already, fit the rate; True where there is one."""
         if self.rate_bytes_s is None:
-            return
+            return False
         now = self._clock.now()
         # The clock follows the server's: set back, it must not hold everybody up for so long.
         self._free_at += min(0.0, now - self._seen_at)
         self._seen_at = now
         self._free_at = max(now, self._free_at) + count / self.rate_bytes_s
         await self._sleep(self._free_at - now)
+        return True

@@ -80,6 +80,11 @@ class Head:
         return self.content_encoding.strip().lower() in ("", "identity")
 
     @property
+    def is_gzip(self) -> bool:
+        """The body is the file in gzip, and nothing else around it."""
+        return self.content_encoding.strip().lower() in ("gzip", "x-gzip")
+
+    @property
     def is_text(self) -> bool:
         """The host says itself that it sends a page of text, which is no video."""
         return bool(_TEXT_TYPES.fullmatch(self.content_type.partition(";")[0].strip().lower()))

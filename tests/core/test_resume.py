@@ -14,6 +14,7 @@ from archiver.core.resume import (
     WITNESS_BYTES,
     Again,
     Append,
+    Decode,
     Done,
     Refuse,
     Restart,
@@ -41,8 +42,10 @@ def test_the_first_question_goes_on_with_an_overlap() -> None:
     """From 64 KiB before the end, with the strongest condition there is."""
     assert first_ask(NOTHING, HERE) == Ask()
     assert first_ask(SAVED, HERE) == REST
-    assert first_ask(replace(SAVED, etag='W/"one"'), HERE) == replace(REST, if_range=DATE)
-    assert first_ask(replace(SAVED, etag=None, last_modified=None), HERE) == Ask(REST.start)
+    for weak in ('W/"one"', None):
+        assert first_ask(replace(SAVED, etag=weak), HERE) == Witness()
+        assert first_ask(replace(SAVED, etag=weak, last_modified=None), HERE) == Witness()
+        assert first_ask(replace(SAVED, etag=weak, total=None), HERE) == Ask()
     assert first_ask(replace(SAVED, bytes=OVERLAP_BYTES), HERE) == Ask()
 
 
@@ -60,10 +63,21 @@ def test_another_address_needs_a_strong_etag_or_a_comparison() -> None:
 def test_a_fitting_rest_is_appended() -> None:
     """Same address: the record keeps its marks and takes the new ones."""
     assert decide(SAVED, HERE, REST, rest()) == Append(REST.start, SAVED)
-    bare = rest(etag="", last_modified="", total="*")
-    assert decide(SAVED, HERE, REST, bare) == Append(REST.start, SAVED)
-    unknown = replace(SAVED, total=None, etag=None)
-    assert decide(unknown, HERE, REST, rest()) == Append(REST.start, SAVED)
+    again = decide(replace(SAVED, total=None), HERE, REST, rest())
+    assert again == Append(REST.start, SAVED)
+
+
+def test_an_answer_that_says_little_is_compared() -> None:
+    """Where nothing is contradicted and the length is equal, the bytes decide; else from 0."""
+    bare = rest(etag="", last_modified="")
+    assert decide(SAVED, HERE, REST, bare) == Witness()
+    assert decide(SAVED, HERE, REST, bare, witnessed=True) == Append(REST.start, SAVED)
+    assert decide(SAVED, THERE, REST, bare, witnessed=True) == Restart()
+    for length in (rest(etag="", total="*"), rest(etag="", total=TOTAL)):
+        unknown = replace(SAVED, total=None, etag=None)
+        assert decide(unknown, HERE, REST, length, witnessed=True) == Restart()
+    undated = replace(SAVED, last_modified=None)
+    assert decide(undated, HERE, REST, rest(etag='"two"'), witnessed=True) == Restart()
 
 
 @pytest.mark.parametrize(
@@ -98,8 +112,11 @@ def test_a_rest_shorter_than_what_is_saved_starts_again() -> None:
 
 
 def test_another_etag_of_the_same_length_goes_on_at_the_same_address() -> None:
-    """D13: the overlap decides."""
-    assert isinstance(decide(SAVED, HERE, REST, rest(etag='"two"')), Append)
+    """D13, decision 8: where the date is equal too, after a comparison."""
+    other = rest(etag='"two"')
+    assert decide(SAVED, HERE, REST, other) == Witness()
+    decision = decide(SAVED, HERE, REST, other, witnessed=True)
+    assert decision == Append(REST.start, replace(SAVED, etag='"two"'))
 
 
 def test_another_address_is_joined_by_a_strong_etag_alone() -> None:
@@ -200,13 +217,16 @@ def test_hosts_that_name_a_video_oddly_are_not_refused(media: str) -> None:
 
 
 def test_encoded_answers_are_asked_for_once_more() -> None:
-    """D19: identity was asked."""
+    """D19: identity was asked; then the whole is decoded, and nothing of it is gone on with."""
     gzip = Head(200, content_encoding="gzip")
-    first = decide(NOTHING, HERE, Ask(), gzip)
-    assert first == Again(Ask(again=True))
-    second = decide(NOTHING, HERE, Ask(again=True), gzip)
-    assert isinstance(second, Refuse)
-    assert second.kind == "broken"
+    assert decide(NOTHING, HERE, Ask(), gzip) == Again(Ask(again=True))
+    assert decide(NOTHING, HERE, Ask(again=True), gzip) == Decode(NOTHING)
+    assert decide(SAVED, HERE, REST, gzip) == Again(replace(REST, again=True))
+    assert decide(SAVED, HERE, replace(REST, again=True), gzip) == Again(Ask(again=True))
+    for odd in (Head(206, content_encoding="gzip"), Head(200, content_encoding="br")):
+        refused = decide(NOTHING, HERE, Ask(again=True), odd)
+        assert isinstance(refused, Refuse)
+        assert refused.kind == "broken"
     assert isinstance(decide(NOTHING, HERE, Ask(), Head(200, content_encoding="Identity")), Take)
 
 

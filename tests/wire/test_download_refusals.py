@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.download_body import Limits
 from archiver.core.resume import OVERLAP_BYTES
 from archiver.errors import (
     BrokenError,
@@ -16,7 +18,7 @@ from archiver.errors import (
     WeatherError,
 )
 from tests.wire.download_bench import LOCAL, SIZE, Bench, bench, video
-from tests.wire.raw_server import File, Reply, chunked, in_turn, reply
+from tests.wire.raw_server import File, Reply, Then, chunked, cut, in_turn, reply
 
 
 @pytest.mark.parametrize(
@@ -41,17 +43,31 @@ def test_an_answer_that_contradicts_itself_is_never_a_file(tmp_path: Path, answe
     bench(tmp_path, lambda r: answer, body)
 
 
-def test_nothing_beyond_an_announced_length_is_taken(tmp_path: Path) -> None:
-    """D07: too small a length gives no byte more; that the file ends too early, its check sees."""
+@pytest.mark.parametrize("then", ["keep", "close"])
+@pytest.mark.parametrize("size", [1000, SIZE])
+def test_more_bytes_than_were_announced_are_refused(tmp_path: Path, size: int, then: Then) -> None:
+    """D07, D29: too small a length is a contradiction, whatever the bytes before it look like."""
+    content = video(size, moov_bytes=500)
 
     async def body(b: Bench) -> None:
-        try:
-            saved = await b.fetch()
-        except (BrokenError, CorruptError):
-            return
-        assert saved.bytes == len(b.content) == SIZE - 7
+        with pytest.raises((BrokenError, CorruptError)):
+            await b.fetch()
 
-    bench(tmp_path, lambda r: reply(200, video(), length=SIZE - 7, then="close"), body)
+    bench(tmp_path, lambda r: reply(200, content, length=size - 7, then=then), body)
+
+
+def test_a_body_without_an_end_has_one(tmp_path: Path) -> None:
+    """D05: no video is larger than the limit, announced or not; a host cannot fill the disk."""
+    endless = reply(200, video(), then="close", length=None)
+
+    async def body(b: Bench) -> None:
+        for _ in range(2):
+            with pytest.raises(CorruptError, match="more than the 100000 bytes"):
+                await b.fetch()
+            assert b.part.offset <= 100_000
+
+    handler = in_turn(endless, reply(200, video()))
+    bench(tmp_path, handler, body, limits=Limits(file_bytes=100_000))
 
 
 def test_more_bytes_than_the_file_has_are_refused(tmp_path: Path) -> None:
@@ -60,7 +76,7 @@ def test_more_bytes_than_the_file_has_are_refused(tmp_path: Path) -> None:
     before = content[:100_000]
     start = 100_000 - OVERLAP_BYTES
     more = chunked(206, content[start:] + b"x")
-    span = f"Content-Range: bytes {start}-{SIZE - 1}/{SIZE}\r\n".encode()
+    span = f'ETag: "one"\r\nContent-Range: bytes {start}-{SIZE - 1}/{SIZE}\r\n'.encode()
     raw = more.raw.replace(b"Transfer", span + b"Transfer", 1)
 
     async def body(b: Bench) -> None:
@@ -142,24 +158,84 @@ def test_a_host_that_is_not_there_is_weather(tmp_path: Path) -> None:
 
 
 def test_an_encoded_body_is_asked_for_once_more(tmp_path: Path) -> None:
-    """D19: identity was asked; encoded bytes are never stored nor resumed."""
+    """D19: identity was asked; a host that understands it then is not taken at its first word."""
     content = video()
     encoded = reply(200, b"\x1f\x8b" * 50, "Content-Encoding: gzip")
 
-    async def good(b: Bench) -> None:
+    async def body(b: Bench) -> None:
         await b.fetch()
         assert b.content == content
         assert b.server.connections == 1
 
-    bench(tmp_path, in_turn(encoded, File(content)), good)
+    bench(tmp_path, in_turn(encoded, File(content)), body)
 
-    async def bad(b: Bench) -> None:
-        with pytest.raises(BrokenError, match="encodes"):
+
+def _encoded(content: bytes, *headers: str) -> Reply:
+    return reply(200, gzip.compress(content), "Content-Encoding: gzip", 'ETag: "gz"', *headers)
+
+
+def test_a_host_that_always_encodes_is_decoded(tmp_path: Path) -> None:
+    """D19: the file's own bytes are stored, from 0, and nothing of them is ever gone on with."""
+    content = video(3_000_000)
+    answer = _encoded(content)
+    cut_short = cut(answer, 2_000_000, "close")
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError):
             await b.fetch()
-        assert b.content == b""
-        assert len(b.server.requests) == 2
+        kept = b.last
+        assert (kept.source, kept.etag, kept.total) == ("", None, None)
+        saved = await b.fetch(kept)
+        assert b.content == content
+        assert (saved.total, saved.measured) == (len(content), True)
+        assert all("range" not in r.headers for r in b.server.requests[:-1])
 
-    bench(tmp_path, lambda r: encoded, bad)
+    handler = in_turn(answer, cut_short, answer, answer, answer)
+    bench(tmp_path, handler, body, limits=Limits(sync_bytes=500_000))
+
+
+def test_what_was_saved_is_kept_until_the_decoded_file_comes(tmp_path: Path) -> None:
+    """D19: the rest of an encoded file says nothing about the rest of the file."""
+    content, before = video(), video()[:200_000]
+    answer = _encoded(content)
+
+    async def body(b: Bench) -> None:
+        await b.fetch(b.saved(before, total=SIZE))
+        assert b.content == content
+        starts = [r.start for r in b.server.requests]
+        assert starts == [200_000 - OVERLAP_BYTES] * 2 + [None, 0]
+
+    bench(tmp_path, lambda r: answer, body, before=before)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault", "why"),
+    [
+        (_encoded(bytes(30_000_000)), CorruptError, "beyond measure"),
+        (_encoded(b"<html>" + bytes(3000)), LinkRefusedError, "page of text"),
+        (reply(200, b"no gzip", "Content-Encoding: gzip"), BrokenError, "damaged"),
+        (reply(200, b"\x1f\x8b" * 50, "Content-Encoding: br"), BrokenError, "encodes"),
+        (
+            reply(200, gzip.compress(video())[:-1], "Content-Encoding: gzip"),
+            BrokenError, "too early",
+        ),
+        (
+            reply(200, gzip.compress(video()) + b"more", "Content-Encoding: gzip"),
+            CorruptError, "more follows",
+        ),
+    ],
+)  # fmt: skip
+def test_an_encoded_body_that_is_no_file_is_refused(
+    tmp_path: Path, answer: Reply, fault: type[Exception], why: str
+) -> None:
+    """D19, D20: a bomb of 1,000 to 1 ends within 4 MB of disk and one piece of memory."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(fault, match=why):
+            await b.fetch()
+        assert b.part.offset <= 4_000_000
+
+    bench(tmp_path, lambda r: answer, body)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

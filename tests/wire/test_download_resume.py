@@ -127,21 +127,109 @@ def test_a_file_that_is_all_there_is_not_asked_for(tmp_path: Path) -> None:
     bench(tmp_path, in_turn(), body, before=content)
 
 
-def test_another_node_with_another_etag_goes_on(tmp_path: Path) -> None:
-    """D13: the same address, length and bytes under another ETag is the same file."""
-    content = video()
-    before = content[:200_000]
-    other = File(content, '"node-2"', if_range=False)
+@pytest.mark.parametrize("dated", [True, False])
+@pytest.mark.parametrize("changed", [True, False])
+def test_another_node_with_another_etag_goes_on(
+    tmp_path: Path, *, dated: bool, changed: bool
+) -> None:
+    """D13, decision 8: the same file under another ETag, if length, date and what counts agree."""
+    content = video(BIG)
+    new = bytearray(content)
+    new[100] ^= changed
+    before = content[: 2 * WITNESS_BYTES]
+    other = File(bytes(new), '"node-2"', DATE if dated else None, if_range=False)
 
     def node(request: Request) -> Reply:
         plain = {k: v for k, v in request.headers.items() if k != "if-range"}
         return other(replace(request, headers=plain))
 
     async def body(b: Bench) -> None:
-        saved = await b.fetch(b.saved(before, total=SIZE))
-        assert b.content == content
-        assert len(b.server.requests) == 1
+        date = DATE if dated else None
+        saved = await b.fetch(b.saved(before, total=BIG, last_modified=date))
+        assert b.content == bytes(new)
         assert not saved.joined
+        starts = [r.start for r in b.server.requests]
+        first = len(before) - OVERLAP_BYTES
+        if dated and not changed:
+            assert starts == [first, 0, len(before) - WITNESS_BYTES]
+        else:
+            assert starts == ([first, 0, None] if dated else [first, None])
+
+    bench(tmp_path, node, body, before=before)
+
+
+LONG = 4 * WITNESS_BYTES
+HIDDEN = WITNESS_BYTES + 500_000  # in the pictures, and nowhere that anything is compared
+
+
+def _changed(old: bytes, at: int) -> bytes:
+    return old[:at] + bytes([old[at] ^ 1]) + old[at + 1 :]
+
+
+def test_a_file_swapped_out_of_sight_shows_in_if_range_alone(tmp_path: Path) -> None:
+    """D12: as long, as old, equal wherever it is compared: only the condition can tell."""
+    old = video(LONG)
+    new = _changed(old, HIDDEN)
+    before = old[:-WITNESS_BYTES]
+
+    async def body(b: Bench) -> None:
+        saved = await b.fetch(b.saved(before, total=LONG, last_modified=DATE))
+        assert b.content == new
+        assert saved.etag == '"two"'
+        assert [r.headers.get("if-range") for r in b.server.requests] == ['"one"']
+
+    bench(tmp_path, File(new, '"two"', DATE), body, before=before)
+
+
+@pytest.mark.parametrize("at", [100, HIDDEN, LONG - WITNESS_BYTES - 100])
+@pytest.mark.parametrize("etag", [None, 'W/"one"'])
+@pytest.mark.parametrize("source", ["", "other"])
+def test_a_file_generated_again_without_a_strong_etag(
+    tmp_path: Path, etag: str | None, source: str, at: int
+) -> None:
+    """D12, D16, decision 8: equal length and date: the index, the beginning, the end are seen.
+
+    A difference in the pictures, outside of what is compared and under the same length and date,
+    is what no client can see without fetching all of it again: the file is then made of two, and
+    of two addresses it says so.
+    """
+    old = video(LONG)
+    new = _changed(old, at)
+    before = old[:-WITNESS_BYTES]
+
+    async def body(b: Bench) -> None:
+        there = {"source": source} if source else {}
+        ledger = b.saved(before, etag, total=LONG, last_modified=DATE, **there)
+        saved = await b.fetch(ledger)
+        assert b.content == (old if at == HIDDEN else new)
+        assert saved.joined is (at == HIDDEN and source != "")
+
+    bench(tmp_path, File(new, etag, DATE), body, before=before)
+
+
+@pytest.mark.parametrize(
+    ("etag", "source", "kept"), [(None, "", 1), ('"x"', "", 0), (None, "o", 0)]
+)
+def test_an_index_behind_the_cut_is_left_to_the_date_at_the_same_address(
+    tmp_path: Path, etag: str | None, source: str, kept: int
+) -> None:
+    """Decision 8: elsewhere, or where the ETag says otherwise, it must be compared: from 0."""
+    ftyp = (24).to_bytes(4, "big") + b"ftypisom" + bytes(12)
+    noise = random.Random(5).randbytes(BIG - 24 - 8 - 1000)
+    content = ftyp + (len(noise) + 8).to_bytes(4, "big") + b"mdat" + noise
+    content += (1000).to_bytes(4, "big") + b"moov" + bytes(992)
+    before = content[: 2 * WITNESS_BYTES]
+    host = File(content, '"y"' if etag else None, DATE, if_range=False)
+
+    def node(request: Request) -> Reply:
+        plain = {k: v for k, v in request.headers.items() if k != "if-range"}
+        return host(replace(request, headers=plain))
+
+    async def body(b: Bench) -> None:
+        there = {"source": source} if source else {}
+        await b.fetch(b.saved(before, etag, total=BIG, last_modified=DATE, **there))
+        assert b.content == content
+        assert (b.server.requests[-1].start is not None) == bool(kept)
 
     bench(tmp_path, node, body, before=before)
 
