@@ -4,6 +4,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 DEV := $(READY)-dev
+GATES := $(READY)-gates
+# Exactly what requirements/ names, by hash: a package that was tampered with is not installed.
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SEEDS ?= 10
 SIDE_BY_SIDE ?= 4
 N ?= 200
@@ -13,19 +16,26 @@ help:    ## this list
 
 # A set-up counts once it came to its end; one that was interrupted, or was made by another Python,
 # is made anew.  The demo needs only what the program needs; tests and checks need more.
-$(READY): pyproject.toml
+$(READY): pyproject.toml requirements/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "archiver needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -e $@ || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
 	@rm -f $(VENV)/.ready-*
 	@echo "setting up: downloading what archiver needs" >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e .
+	@$(INSTALL) requirements/run.txt
+	@$(PY) -m pip install --quiet --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DEV): $(READY)
+$(DEV): $(READY) requirements/dev.txt
 	@rm -f $(VENV)/.ready-*
 	@echo "setting up: downloading what the checks and tests need" >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(INSTALL) requirements/dev.txt
 	@touch $(READY) $@
+
+$(GATES): $(DEV) requirements/gates.txt
+	@rm -f $(VENV)/.ready-*
+	@echo "setting up: downloading what the gates need" >&2
+	@$(INSTALL) requirements/gates.txt
+	@touch $(READY) $(DEV) $@
 
 dev: $(DEV)    ## virtual environment with everything a developer needs
 
@@ -54,7 +64,10 @@ docs: $(DEV)    ## redraw the life cycle from its table
 	@sed -i.old -e '/^```mermaid/,/^```$$/{//!d;}' -e '/^```mermaid/r docs/lifecycle.mmd' docs/architecture.md
 	@rm docs/architecture.md.old
 
+lock: $(GATES)    ## choose newer versions of what is installed, and write down their hashes
+	@$(PY) -m tools.lock
+
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage archiver-demo
 
-.PHONY: help dev demo check test kill faults docs clean
+.PHONY: help dev demo check test kill faults docs lock clean
