@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,12 +17,10 @@ from typing import Any
 import click
 
 from archiver.console_text import many, safe, size, span
+from archiver.core.escaping import escaped
 from archiver.errors import ArchiverError, SettingsError
 
 _FAILURES_MOST = 5
-# JSON may hold these as they are; a terminal would obey them, and a reader of lines (Python's
-# `splitlines` is one) would take some of them for the end of the object.
-_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def line(text: str = "") -> bool:
@@ -46,7 +43,7 @@ def as_json(answer: Mapping[str, Any]) -> bool:
     """Print an answer as one line of JSON; titles stay readable where the encoding can."""
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     text = json.dumps(answer, ensure_ascii=not unicode)
-    return line(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    return line(escaped(text))
 
 
 def report(path: str, answer: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from archiver.core.model import ChannelId, Instant, JobKey, Video
+from archiver.met import met
 
 TITLE_BYTES_MOST = 80
 NAME_BYTES_MOST = 255
@@ -103,6 +104,7 @@ def place_for(video: Video, channel: str, template: str = TEMPLATE) -> Place:
     frame = utf16_units(_filled(template, day, "", str(video.id))) + 1  # the title's own space
     left = PATH_UNITS_MOST - utf16_units(parent) - len("//") - SUFFIX_MOST - 2 * frame
     stem = _filled(template, day, _cut(clean(video.title), left // 2), str(video.id))
+    met("L12")  # by the number, whoever else has this title
     return Place(f"{parent}/{stem}", stem)
 
 
@@ -140,13 +142,16 @@ def numbered(name: str, number: int) -> str:
 
 def clean(title: str) -> str:
     """Return a title as a part of a file name: at most TITLE_BYTES_MOST of UTF-8, never empty."""
-    shown = "".join(_portable(char) for char in unicodedata.normalize("NFC", title))
+    composed = unicodedata.normalize("NFC", title)
+    shown = "".join(_portable(char) for char in composed)
+    _count(title, composed, shown)
     # What was dropped may have kept a letter and its accent apart.
     shown = unicodedata.normalize("NFC", " ".join(shown.split()))
     shown = _trimmed(_without_leading_marks(shown))
     # Windows takes a device by its name before the first dot, whatever comes after.
     device = unicodedata.normalize("NFKC", shown.split(".")[0]).strip().casefold()
     if device in _RESERVED:
+        met("L13")
         shown = f"_{shown}"
     return _cut(shown) or "untitled"
 
@@ -163,6 +168,18 @@ def display(text: str) -> str:
 def utf16_units(text: str) -> int:
     """How long *text* is to Windows, which counts in UTF-16."""
     return len(text.encode("utf-16-le")) // 2
+
+
+def _count(title: str, composed: str, shown: str) -> None:
+    """Count what *title* held and its portable form does not."""
+    if composed != title:
+        met("L11")
+    if len(shown) < len(composed):  # control, bidi and other characters that show nothing
+        met("L15")
+    if "/" in composed or "\\" in composed:
+        met("L14")
+    if not (_DASHED | _BLANKED).isdisjoint(composed):
+        met("L13")
 
 
 def _portable(char: str) -> str:
@@ -203,6 +220,7 @@ def _cut(text: str, units: int = PATH_UNITS_MOST) -> str:
     kept = ""
     for cluster in _clusters(text):
         if not _fits(kept + cluster, units):
+            met("L10")
             if not kept:  # one letter under a heap of accents: some of them
                 while cluster and not _fits(cluster, units):
                     cluster = cluster[:-1]

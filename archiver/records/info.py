@@ -8,16 +8,15 @@ The outer keys are those of yt-dlp's ``.info.json``, so that other programs read
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
+from archiver.core.escaping import escaped
 from archiver.core.model import Instant, Job
 from archiver.core.summary import iso
 from archiver.ports import Shelf
 
 SCHEMA = 1
 PAGE_URL = "https://video.ibm.com/recorded/"
-_LONE = re.compile("[\ud800-\udfff]")
 
 
 def info_json(job: Job, shelf: Shelf) -> bytes:
@@ -55,9 +54,9 @@ def is_info_of(text: bytes, job: Job) -> bool:
 
 
 def json_bytes(document: Any) -> bytes:
-    """JSON as all our files have it; lone surrogates, which UTF-8 cannot hold, are escaped."""
+    """JSON as all our files have it; whoever prints one is not steered by a title."""
     text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
-    return _LONE.sub(lambda lone: f"\\u{ord(lone[0]):04x}", text).encode() + b"\n"
+    return escaped(text).encode() + b"\n"
 
 
 def _archive(job: Job, shelf: Shelf) -> dict[str, Any]:
