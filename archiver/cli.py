@@ -19,6 +19,7 @@ import click
 
 from archiver import __version__
 from archiver.errors import ArchiverError
+from archiver.met import met
 
 COMMANDS: Final = {
     "demo": "Try it now: archive a made-up channel, without an account.",
@@ -85,6 +86,7 @@ class Program(click.Group):
             code = super().main(args, prog_name or "archiver", complete_var, False, **extra)
             ending.code = code if isinstance(code, int) else 0
         _flush()
+        met("O03")
         sys.exit(ending.code)
 
 

@@ -19,6 +19,7 @@ from archiver.console_weather import Forecast, outlook
 from archiver.core import lifecycle as life
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import iso
+from archiver.met import met
 from archiver.observing import Troubles
 
 DETAIL, NEWS, WARNING, MUTE = 0, 1, 2, 3
@@ -152,6 +153,7 @@ class Lines:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):  # the pipe is broken, the disk behind it full, or it is shut
+            met("L28")
             self._deaf = True
 
 

@@ -22,6 +22,7 @@ from archiver.core.schedule import is_progress, plan
 from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Publish, Step
 from archiver.core.weather import Weather
 from archiver.errors import ArchiverError, AuthError, DestinationError
+from archiver.met import met
 from archiver.perform import Hands
 from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 
@@ -143,6 +144,7 @@ class Engine:
         if not self._jobs:
             return None if self._more else Ending.DONE
         if todo.short_of_disk:
+            met("L02")
             self._halted = DestinationError(
                 "The disk is too full for the next video.",
                 "Make room at the destination and run the same command again.",

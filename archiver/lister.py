@@ -20,6 +20,7 @@ from archiver.core.selection import (
     VideoSource,
 )
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
+from archiver.met import met
 from archiver.ports import Clock, Observer, Page, Vendor
 
 T = TypeVar("T")
@@ -87,6 +88,7 @@ class Lister:
                     warning=True,
                 )
         if self.listed == 0:
+            met("O04")
             raise ListingError(
                 "The vendor lists no videos at all.",
                 "Check the source, and that the credentials' role sees its channels: "
@@ -112,6 +114,7 @@ class Lister:
             return
         before = await self._memory.last_listing(str(source)) or 0
         if before >= _SHRUNK_LEAST and count < before * _SHRUNK_SHARE and not accept_shrunk:
+            met("O04")
             raise ListingError(
                 f"The listing of {source} has {count} videos; the last one had {before}.",
                 "Check the credentials' role at the vendor; if the videos were really deleted, "

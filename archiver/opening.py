@@ -12,8 +12,9 @@ import aiohttp
 
 from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
+from archiver.adapters.causes import refusal
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.disk import Os, refusal
+from archiver.adapters.disk import Os
 from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import locked

@@ -9,7 +9,7 @@ from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending
 from archiver.errors import ArchiverError
-from archiver.observing import Expects, Observer, Troubles, Watches
+from archiver.observing import Expects, Hook, Observer, Troubles, Watches
 
 _NOT_YET = {
     JobState.DISCOVERED: "not asked for yet",
@@ -23,7 +23,7 @@ class Tally:
     """Counts, and passes everything on to whoever watches."""
 
     def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+        self._hook = Hook(observer)
         self.downloaded_bytes = 0
         self.archived_bytes = 0
         self.archived = 0
@@ -31,22 +31,22 @@ class Tally:
 
     def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
         """See ``observing.Expects``."""
-        if isinstance(self._observer, Expects):
-            self._observer.expect(counts, wanted_bytes)
+        self._hook.tell(
+            lambda to: to.expect(counts, wanted_bytes) if isinstance(to, Expects) else None
+        )
 
     def watch(self, troubles: Troubles) -> None:
         """See ``observing.Watches``."""
-        if isinstance(self._observer, Watches):
-            self._observer.watch(troubles)
+        self._hook.tell(lambda to: to.watch(troubles) if isinstance(to, Watches) else None)
 
     def began(self, step: str, job: Job, title: str = "") -> None:
         """See ``ports.Observer``."""
-        self._observer.began(step, job, title)
+        self._hook.tell(lambda to: to.began(step, job, title))
 
     def received(self, job: Job, count: int) -> None:
         """See ``ports.Observer``."""
         self.downloaded_bytes += count
-        self._observer.received(job, count)
+        self._hook.tell(lambda to: to.received(job, count))
 
     def recorded(self, before: Job, event: Event, after: Job) -> None:
         """See ``ports.Observer``."""
@@ -55,14 +55,12 @@ class Tally:
             self.archived += 1
             self.archived_bytes += event.holdings[0].bytes
         if isinstance(event, NotFound):
-            self._observer.said(
-                f"video {after.key.video_id}: the vendor no longer has it", warning=True
-            )
-        self._observer.recorded(before, event, after)
+            self.said(f"video {after.key.video_id}: the vendor no longer has it", warning=True)
+        self._hook.tell(lambda to: to.recorded(before, event, after))
 
     def said(self, text: str, *, warning: bool = False) -> None:
         """See ``ports.Observer``."""
-        self._observer.said(text, warning=warning)
+        self._hook.tell(lambda to: to.said(text, warning=warning))
 
     def summary(
         self,

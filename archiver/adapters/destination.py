@@ -3,21 +3,27 @@
 Rule 1: nothing is written into a folder that is neither empty nor an archive.
 Rule 2: ``archive-id`` comes last when an archive is made; where it is missing beside a ledger,
 something else is mounted there, or it was damaged, and a person has to look.
+Rule 3: no archive is begun where a disk belongs that is not mounted: it would fill another one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from archiver.adapters.disk import Os, exists, open_own, refusal
+from archiver.adapters.causes import refusal
+from archiver.adapters.disk import FOLDER_MODE, Os, exists, open_own
+from archiver.adapters.mounts import is_local, unmounted
 from archiver.core.bag import TAG_FILES
 from archiver.core.naming import display
 from archiver.errors import DestinationError
+from archiver.met import met
 
 PRIVATE = ".archiver"
 ID_FILE = "archive-id"
@@ -39,6 +45,23 @@ class Destination:
     root: int
     parts: int
     damaged: int
+
+    def require_there(self) -> None:
+        """See that DEST is still the folder that was opened.
+
+        Raises:
+            DestinationError: its disk was unmounted, or it was moved away.
+        """
+        try:
+            there = os.path.samestat(os.stat(self.path), os.fstat(self.root))
+        except FileNotFoundError:
+            there = False
+        if not there:
+            met("O09")
+            raise DestinationError(
+                f"The archive is no longer in {display(self.path)}.",
+                "Was its disk unmounted, or the folder moved? Put it back, then run again.",
+            )
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -63,7 +86,8 @@ def open_destination(
     root = _open_root(path, create=create and expected_id is None, system=system)
     opened = [root]
     try:
-        found = _read_id(root)
+        _require_own(path, root)
+        found = _read_id(root, system)
         _check(path, root, found, create=create, expected_id=expected_id)
         opened += [
             system.open_folder(root, f"{PRIVATE}/{name}", make=True)
@@ -74,6 +98,10 @@ def open_destination(
             _sync_id(root, system)
         os.close(system.open_folder(root, "data", make=True))  # a bag has one, be it empty
         _probe(opened[1], system)
+        for name in (PRIVATE, "data"):
+            # False also where a folder was made immutable, even for root.
+            if not os.access(name, os.W_OK | os.X_OK, dir_fd=root):
+                raise PermissionError(errno.EACCES, f"nothing can be made in {name}")
     except OSError as error:
         _close(opened)
         raise refusal(error, f"opening the archive in {path}") from error
@@ -86,6 +114,7 @@ def open_destination(
 def _open_root(path: str, *, create: bool, system: Os) -> int:
     try:
         if create:
+            _require_mounted(path)
             _make_folders(Path(path).absolute(), system)
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except NotADirectoryError as error:
@@ -116,17 +145,43 @@ def _make_folders(path: Path, system: Os) -> None:
     try:
         if not there:
             with contextlib.suppress(FileExistsError):  # by another run: the lock decides later
-                system.mkdir(path.name, 0o777, parent)
+                system.mkdir(path.name, FOLDER_MODE, parent)
         system.sync_folder(parent)  # also where a run was killed before it came to this
     finally:
         os.close(parent)
 
 
-def _read_id(root: int) -> str | None:
+def _require_mounted(path: str) -> None:
+    """Where a disk is missing, its mount point is an empty folder, and looks like a fresh start."""
+    if os.path.lexists(f"{path}/{PRIVATE}/{ID_FILE}"):
+        return
+    missing = unmounted(path)
+    if missing:
+        met("O09")
+        raise DestinationError(
+            f"{display(missing)} is not mounted, though /etc/fstab knows it.",
+            "Mount it, then run again.",
+        )
+
+
+def _require_own(path: str, root: int) -> None:
+    """Refuse a folder in which any user of this machine could put links and files in our way.
+
+    Only where modes mean something: what a FAT disk or a share shows is made up.
+    """
+    mode = os.fstat(root).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX and is_local(path):
+        met("L17")
+        raise DestinationError(
+            f"Every user of this machine may change what is in {display(path)}.",
+            "Take that right away (chmod o-w), then run again.",
+        )
+
+
+def _read_id(root: int, system: Os) -> str | None:
     """The archive's id; None where it is missing or was never finished."""
     try:
-        if exists(PRIVATE, root):  # a symlink in its place is refused
-            os.close(os.open(PRIVATE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root))
+        os.close(system.open_folder(root, PRIVATE))  # a symlink in its place is refused
         fd = open_own(f"{PRIVATE}/{ID_FILE}", root, os.O_RDONLY)
     except FileNotFoundError:
         return None
@@ -151,6 +206,7 @@ def _check(
     names = set(os.listdir(root)) - _LITTER
     known = names & set(TAG_FILES) or _has_ledger(root)
     if known or expected_id is not None:
+        met("O09")
         raise DestinationError(
             f"The archive in {shown} has lost its {PRIVATE}/{ID_FILE}.",
             f"Is the right disk mounted? If it is, restore {PRIVATE} from a copy.",

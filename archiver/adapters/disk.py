@@ -20,43 +20,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from archiver.core.naming import display
-from archiver.errors import DestinationError
+from archiver.met import met
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
+FOLDER_MODE = 0o775  # less the umask: never one that anybody may change
 NAMED_MOST = 10_000  # folders remembered: a few hundred KB
 _RENAME_NOREPLACE = 1
 _F_FULLFSYNC = 51  # macOS: fsync alone stops at the drive's cache
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV}
-
-_CAUSES = {
-    errno.ENOSPC: ("the disk is full", "Free some space, then run again: nothing is lost."),
-    errno.EDQUOT: ("the disk quota is used up", "Free some space, then run again."),
-    errno.EFBIG: (
-        "the file is too large for this file system",
-        "FAT disks hold no file above 4 GiB: use another file system.",
-    ),
-    errno.EROFS: ("the file system is read-only", "Mount it for writing, then run again."),
-    errno.EACCES: ("permission denied", "Check the owner and the mode of the destination."),
-    errno.EPERM: ("permission denied", "Check the owner and the mode of the destination."),
-    errno.EIO: ("the disk reports an error", "Check the disk before running again."),
-    errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
-    errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
-    errno.EXDEV: (
-        "a folder of the archive lies on another disk",
-        "An archive is one file system: mount nothing below it.",
-    ),
-}
-
-
-def refusal(error: OSError, doing: str) -> DestinationError:
-    """Turn what the system said into what a person can act on; the cause comes first."""
-    cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
-    return DestinationError(f"{cause[:1].upper()}{cause[1:]}: {display(doing)} failed.", hint)
 
 
 class Os:
@@ -128,6 +103,7 @@ class Os:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
+            met("L41")
             self._warn("this file system cannot flush folders: names may be lost in a power cut")
 
     def move_new(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
@@ -184,9 +160,8 @@ class Os:
     def _step(self, parent: int, name: str, make: bool) -> int:
         if name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a name within the archive")
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         made = make and self._made(parent, name)
-        fd = os.open(name, flags, dir_fd=parent)
+        fd = _enter(name, parent)
         try:
             if make:
                 self._sync_name(parent, fd, made)
@@ -199,7 +174,7 @@ class Os:
         if exists(name, parent):
             return False
         try:
-            self.mkdir(name, 0o777, parent)
+            self.mkdir(name, FOLDER_MODE, parent)
         except FileExistsError:
             return False  # another hand made it meanwhile
         return True
@@ -270,8 +245,19 @@ def open_own(name: str, folder: int, flags: int) -> int:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(fd)
+        met("L16")
         raise OSError(errno.ELOOP, "not a plain file of ours")
     return fd
+
+
+def _enter(name: str, parent: int) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            met("L16")
+            raise OSError(errno.ELOOP, "a symbolic link") from None
+        raise
 
 
 def _find_renameat2() -> Callable[[str, int, str, int], None] | None:

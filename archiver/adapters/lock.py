@@ -18,6 +18,7 @@ from pathlib import Path
 
 from archiver.core.model import Instant
 from archiver.errors import DestinationError
+from archiver.met import met
 
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in its place must not hang us
 _TEXT_MOST = 4096  # what is read of the file: it holds one short line
@@ -84,6 +85,7 @@ def _take(descriptor: int) -> None:
                 f"The archive cannot be locked: {error.strerror}.",
                 "Use a file system that knows locks (flock).",
             ) from error
+        met("L18", "O07")
         holder = _holder(descriptor)
         who = f"pid {holder}" if holder else "pid unknown"
         raise DestinationError(

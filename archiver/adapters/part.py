@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from archiver.adapters.disk import READ_BYTES, Os, Threads, refusal
+from archiver.adapters.causes import refusal
+from archiver.adapters.disk import READ_BYTES, Os, Threads
 from archiver.errors import DestinationError
 
 T = TypeVar("T")

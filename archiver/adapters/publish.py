@@ -19,9 +19,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, 
 from pathlib import Path
 from typing import Self, TypeVar
 
+from archiver.adapters.causes import refusal
 from archiver.adapters.checking import check_part
 from archiver.adapters.destination import PRIVATE, Destination, open_destination
-from archiver.adapters.disk import Os, Threads, refusal
+from archiver.adapters.disk import Os, Threads
 from archiver.adapters.part import BUFFER_BYTES, LocalPart
 from archiver.adapters.placing import Placed, Placer
 from archiver.adapters.small_file import small_file
@@ -92,8 +93,12 @@ class LocalVault:
 
         The reserve is the larger of 1 GiB and 2 % of the disk, so that the ledger and the owner
         can still work when it is full; but at most 10 % of the disk, for small ones.
+
+        Raises:
+            DestinationError: the disk is no longer there.
         """
         try:
+            self._home.require_there()
             disk = os.fstatvfs(self._home.root)
         except OSError as error:
             raise refusal(error, "asking for free space") from error

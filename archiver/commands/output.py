@@ -19,6 +19,7 @@ import click
 from archiver.console_text import many, safe, size, span
 from archiver.core.escaping import escaped
 from archiver.errors import ArchiverError, SettingsError
+from archiver.met import met
 
 _FAILURES_MOST = 5
 
@@ -34,6 +35,7 @@ def line(text: str = "") -> bool:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal was closed
             raise ArchiverError(f"The output cannot be written: {error.strerror}.") from error
+        met("L28")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True

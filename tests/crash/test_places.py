@@ -138,6 +138,7 @@ def test_a_full_disk_loses_nothing(program: Warm, fault: str) -> None:
             assert "full" in first.err
             is_valid_bag(place.dest)
             kept = [row["path"] for row in rows_of(place) if row["state"] == "archived"]
+            assert fault or full.get("stats")["posts"] == len(kept)  # no more than fits
             subprocess.run(["mount", "-o", "remount,size=40M", str(place.dest)], check=True)
             last = run(program, place.dest)
             assert last.code == 0, last.err

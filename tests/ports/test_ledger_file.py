@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.ledger import SqliteLedger, is_local
-from archiver.adapters.ledger.filesystem import type_of
+from archiver.adapters.mounts import type_of
 from archiver.core.lifecycle import Asked
 from archiver.core.model import VideoId
 from archiver.errors import DestinationError

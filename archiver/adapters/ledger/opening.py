@@ -18,9 +18,10 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from archiver.adapters.ledger.filesystem import is_local
 from archiver.adapters.ledger.schema import APPLICATION_ID, SCHEMA, SELECTION, VERSION
+from archiver.adapters.mounts import is_local
 from archiver.errors import DestinationError
+from archiver.met import met
 
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
@@ -193,6 +194,8 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     """Set the pragmas; lay out the tables first, in one transaction, where there are none."""
     local = is_local(path.parent)
+    if not local:
+        met("O10")
     db.executescript(
         "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
         # macOS: only F_FULLFSYNC reaches the disk.  Elsewhere this does nothing.

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from archiver.adapters.ledger.filesystem import is_local
 from archiver.adapters.ledger.opening import open_beside
 from archiver.adapters.ledger.writer import Work, Writer
+from archiver.adapters.mounts import is_local
 
 T = TypeVar("T")
 Mark: TypeAlias = tuple[int, int, int]

@@ -1,7 +1,8 @@
-"""Says whether a path lies on a file system of this machine, on which SQLite's WAL is safe.
+"""What is mounted where: on which file system a path lies, and whether a disk is missing there.
 
-Rule: what cannot be found out counts as not local.  DELETE mode is slower and right everywhere;
-WAL on a share corrupts (https://sqlite.org/wal.html, "all processes must be on the same host").
+Rule: what cannot be found out counts as not local.  SQLite's DELETE mode is slower and right
+everywhere; WAL on a share corrupts it (https://sqlite.org/wal.html, "all processes must be on the
+same host").
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ LOCAL = frozenset(
     }
 )  # fmt: skip
 MOUNTS = "/proc/self/mountinfo"
+TABLE = "/etc/fstab"
 _MNT_LOCAL = 0x1000  # <sys/mount.h> of macOS
 _FLAGS_AT = 64  # offset of f_flags in its 64-bit struct statfs
 
@@ -35,6 +37,34 @@ def is_local(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def unmounted(path: str | os.PathLike[str]) -> str:
+    """The place at or above *path* where a disk belongs (fstab(5)) and none is; "" as a rule.
+
+    Where the system has no such table, or does not say what is mounted, nothing is missing.
+    """
+    real = os.path.realpath(path)
+    try:
+        with open(TABLE, encoding="utf-8", errors="surrogateescape") as lines:
+            wanted = {_point(line.partition("#")[0].split(), 1) for line in lines}
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as lines:
+            mounted = {_point(line.split(" "), 4) for line in lines}
+    except OSError:
+        return ""
+    # The root is always there, though a jail may not list it.
+    above = [point for point in wanted - mounted if len(point) > 1 and _is_inside(real, point)]
+    return max(above, key=len, default="")
+
+
+def _point(fields: list[str], at: int) -> str:
+    """The mount point in one line; "" where it has none, as swap space."""
+    found = os.path.normpath(_unescaped(fields[at])) if len(fields) > at else ""
+    return found if found.startswith("/") else ""
+
+
+def _is_inside(real: str, point: str) -> bool:
+    return real == point or real.startswith(point.rstrip("/") + "/")
+
+
 def type_of(real: str, mounts: Iterable[str]) -> str:
     """The file system type of the mount that *real* lies on; "" if there is none.
 
@@ -49,8 +79,7 @@ def type_of(real: str, mounts: Iterable[str]) -> str:
         if len(fields) < 5 or not kind:
             continue
         point = _unescaped(fields[4])
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= longest:  # a later mount covers an earlier one
+        if _is_inside(real, point) and len(point) >= longest:  # a later mount covers an earlier one
             longest, found = len(point), kind
     return found
 

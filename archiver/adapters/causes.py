@@ -1,0 +1,42 @@
+"""What the system said of a file, in words that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+from archiver.core.naming import display
+from archiver.errors import DestinationError
+from archiver.met import met
+
+_FORBIDDEN: Final = frozenset({errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "Free some space, then run again: nothing is lost."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space, then run again."),
+    errno.EFBIG: (
+        "the file is too large for this file system",
+        "FAT disks hold no file above 4 GiB: use another file system.",
+    ),
+    errno.EROFS: ("the file system is read-only", "Mount it for writing, then run again."),
+    errno.EACCES: ("permission denied", "Check the owner and the mode of the destination."),
+    errno.EPERM: ("permission denied", "Check the owner and the mode of the destination."),
+    errno.EIO: ("the disk reports an error", "Check the disk before running again."),
+    errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
+    errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
+    errno.EXDEV: (
+        "a folder of the archive lies on another disk",
+        "An archive is one file system: mount nothing below it.",
+    ),
+}
+
+
+def refusal(error: OSError, doing: str) -> DestinationError:
+    """Turn what the system said into what a person can act on; the cause comes first."""
+    if error.errno in _FORBIDDEN:
+        met("L06")
+    if error.errno == errno.ESTALE:
+        met("O09")
+    if error.errno == errno.EFBIG:
+        met("L42")
+    cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
+    return DestinationError(f"{cause[:1].upper()}{cause[1:]}: {display(doing)} failed.", hint)
