@@ -10,6 +10,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-ha
 SEEDS ?= 10
 SIDE_BY_SIDE ?= 4
 N ?= 200
+LAST ?= 50
 
 help:    ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -52,6 +53,10 @@ test: check    ## everything that must hold: under two minutes, no network, no s
 	@$(PY) -m coverage run -m pytest tests/core
 	@$(PY) -m coverage report --fail-under=100
 	@$(PY) -m pytest --ignore tests/core -m 'not slow' --seeds $(SEEDS) -n $(SIDE_BY_SIDE) --dist worksteal
+
+# How many worlds: of its own, since `make test` counts its universes by the same name.
+sim: $(DEV)    ## SEEDS=n simulated worlds, or SEED=s again with the last LAST=n lines of its story
+	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED) --last $(LAST),--seeds $(if $(filter file,$(origin SEEDS)),500,$(SEEDS)))
 
 kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)

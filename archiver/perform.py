@@ -18,7 +18,6 @@ from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
 from archiver.core.model import (
-    NEVER,
     Downloadable,
     Instant,
     Job,
@@ -47,7 +46,6 @@ Record: TypeAlias = Callable[[Event], Awaitable[Job]]
 
 _DENIED_MOST = 5  # in a row: the account, not the videos
 _REFUSED_MOST = 3  # the same address again and again: ask for a new version
-_FRESH_SHARE = 0.2  # an address first seen this soon after the last "not yet" shows its window
 
 
 async def publish(vault: Vault, ledger: Ledger, job: Job, now: Instant) -> Event:
@@ -183,19 +181,8 @@ class Hands:
             if job.failures >= _REFUSED_MOST:
                 return self._unavailable(job, job.reason or "the address is refused")
             return life.Available(now, link, self._retry_at(job))
-        self._learn(job, link, now)
+        self._learnt.first_seen(job, link, now)
         return life.Available(now, link)
-
-    def _learn(self, job: Job, link: Link, now: Instant) -> None:
-        """Generation time and window show only where the version was just made."""
-        if job.asked_at is None or job.link is not None:
-            return
-        last_pending_s = 0.0 if job.pending_at is None else job.pending_at - job.asked_at
-        self._learnt.generated(now - job.asked_at, last_pending_s)
-        window_s = link.expires_at - now
-        waited_s = now - (job.asked_at if job.pending_at is None else job.pending_at)
-        if link.expires_at != NEVER and waited_s < _FRESH_SHARE * window_s:
-            self._learnt.window(window_s)
 
     async def _fetch(self, job: Job, record: Record) -> Event:
         assert job.link is not None  # a Fetch is planned for an address alone

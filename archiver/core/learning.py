@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from archiver.core.model import DAY_S, Instant
+from archiver.core.model import DAY_S, NEVER, Instant, Job, Link
 
 UNKNOWN_SIZE = 1 << 30  # three hours of video are 2 to 2.6 GB; most are shorter
 _SAMPLES = 200  # enough for a stable percentile, few enough to follow a change within a night
+_FRESH_SHARE = 0.2  # an address first seen this soon after the last "not yet" shows its window
+_LOOKING_S = 300.0  # the longest pause between two looks, unless the first one is known to be later
 _GENERATION_QUANTILE = 0.8  # four first polls in five find their file: few calls, little waiting
 
 
@@ -81,6 +83,21 @@ class Learnt:
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
         self.slots_idle = True  # a download could begin at once, and none is there to begin
         self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
+
+    def first_seen(self, job: Job, link: Link, now: Instant) -> None:
+        """*job*'s version has an address: what that tells of the vendor's habits.
+
+        Generation time and window show only where the version was just made: after an outage, or
+        in the next run, it may have been ready for hours before anybody looked.
+        """
+        if job.asked_at is None or job.link is not None:
+            return
+        looked_at = job.asked_at if job.pending_at is None else job.pending_at
+        if now - looked_at <= 1.1 * max(_LOOKING_S, self.generation_s or 0.0):
+            self.generated(now - job.asked_at, looked_at - job.asked_at)
+        window_s = link.expires_at - now
+        if link.expires_at != NEVER and now - looked_at < _FRESH_SHARE * window_s:
+            self.window(window_s)
 
     def generated(self, after_s: float, not_before_s: float) -> None:
         """A file was ready at *after_s*, and not yet at *not_before_s*, since it was asked for.

@@ -208,7 +208,8 @@ def apply(job: Job, event: Event) -> Job:
             return replace(after, asked_at=at, due_at=job.due_at)
         case Pending(at, due_at):
             polls = job.polls + 1 if job.state is S.REQUESTED else 0
-            return replace(after, pending_at=at, due_at=due_at, polls=polls)
+            asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong
+            return replace(after, asked_at=asked_at, pending_at=at, due_at=due_at, polls=polls)
         case Available(at, link, due_at):
             return replace(after, available_at=at, link=link, due_at=due_at)
         case Unavailable(at, due_at, reason, counted):

@@ -75,7 +75,8 @@ def _of_job(job: Job, changed_at: Instant, seen: Video, now: Instant) -> Change:
     match job.state:
         case JobState.SKIPPED:
             return _reopened(job, seen, "no longer being recorded")
-        case JobState.GONE if now - changed_at >= GONE_AT_LEAST_S:
+        # abs: it went in the future, by a clock that was wrong.
+        case JobState.GONE if abs(now - changed_at) >= GONE_AT_LEAST_S:
             return _reopened(job, seen, "listed again")
         case JobState.ARCHIVED if differs(job, seen):
             key = replace(job.key, version=job.key.version + 1)

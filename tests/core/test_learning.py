@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core.learning import Learnt, Meter
-from archiver.core.model import Instant
+from archiver.core.model import Instant, Job, JobKey, JobState, Link, VideoId
 
 
 def at(seconds: float) -> Instant:
@@ -148,3 +149,20 @@ def test_the_meter_settles_a_download_that_overlaps_another() -> None:
     meter.ended(at(4))
     assert meter.rate_bytes_s is not None
     assert meter.rate_bytes_s <= 50
+
+
+LINK = Link("https://cdn.example/1", at(90_000))
+
+
+def test_a_version_that_nobody_looked_at_tells_nothing_of_how_long_it_took() -> None:
+    """Asked for last night and seen tonight: else all new files would be looked at in hours."""
+    last_night = Job(JobKey(VideoId(1)), JobState.REQUESTED, asked_at=at(0), pending_at=at(1))
+    learnt = Learnt(4)
+    learnt.first_seen(last_night, LINK, at(86_000))
+    assert learnt.generation_s is None
+    assert not learnt.window_seen
+    learnt.first_seen(last_night, LINK, at(3))
+    assert learnt.generation_s == 2
+    assert learnt.window_seen
+    learnt.first_seen(replace(last_night, link=LINK), LINK, at(100))
+    assert learnt.generation_s == 2, "an address that was refused is not a new one"

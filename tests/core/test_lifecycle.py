@@ -105,6 +105,12 @@ def test_polls_count_from_the_first_answer() -> None:
     assert apply(job, life.Pending(Instant(2.0), Instant(4.0))).polls == 1
 
 
+def test_a_request_that_a_wrong_clock_put_in_the_future_is_put_right() -> None:
+    """Else the file looks as if it had just been asked for, and is polled without end."""
+    ahead = Job(KEY, asked_at=Instant(900.0))
+    assert apply(ahead, life.Pending(Instant(5.0), Instant(6.0))).asked_at == 5.0
+
+
 def test_a_version_that_ran_out_is_counted_and_its_bytes_stay() -> None:
     """The part survives the version, whoever noticed that it ended."""
     job = Job(KEY, JobState.AVAILABLE, link=LINK, saved=Saved(5), asked_at=Instant(1.0))

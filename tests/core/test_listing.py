@@ -125,6 +125,8 @@ def test_a_gone_video_is_reopened_once_a_night_when_it_is_listed_again() -> None
     change = listed(known(gone, age_s=20 * 3600), SEEN, NOW, "mp4")
     assert (change.word, change.event) == ("reopened", Reopened("listed again"))
     assert change.job == a_job(reason="listed again")
+    ahead = listed(known(gone, age_s=-30 * 86_400), SEEN, NOW, "mp4")
+    assert ahead.word == "reopened", "it went by a clock that was wrong"
 
 
 def test_a_new_title_is_told_unless_something_stronger_happened() -> None:

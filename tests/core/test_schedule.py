@@ -299,6 +299,13 @@ def test_the_first_poll_comes_when_most_files_are_ready() -> None:
     assert poll_at(job(), NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
 
 
+def test_a_file_that_was_missed_is_looked_for_sooner_each_time() -> None:
+    """Made in a second and living eight, it is never seen by who looks after fifteen."""
+    for failures, first_s in ((0, 15.0), (1, 7.5), (2, 3.75), (40, 15.0 / 32)):
+        again = job(state=JobState.REQUESTED, asked_at=NOW, failures=failures)
+        assert poll_at(again, NOW, 15.0, DAY, POLICY) == pytest.approx(NOW + first_s, rel=0.06)
+
+
 @pytest.mark.parametrize("ahead_s", [3600.0, 30 * DAY])
 def test_a_request_of_a_clock_that_was_ahead_is_polled_like_any_other(ahead_s: float) -> None:
     """Neither in hours, nor, since that counts as due, without a pause."""

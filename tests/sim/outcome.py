@@ -7,7 +7,7 @@ trace, on every machine and in every process.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -21,6 +21,7 @@ class Outcome:
     failure: str = ""  # the broken promise, in a sentence; "" where all held
     steps: int = 0  # events
     simulated_s: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)  # measured; a campaign adds them up
 
 
 class Kind(Protocol):

@@ -1,0 +1,400 @@
+"""One run in a world of kind "core": the engine and the hands without anything that waits.
+
+The steps in the air are a heap.  After every event, what must always hold is checked.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from archiver.core import lifecycle as life
+from archiver.core import pacing
+from archiver.core.admission import host_of, is_outstanding
+from archiver.core.learning import Learnt
+from archiver.core.lifecycle import Event, apply
+from archiver.core.model import (
+    NEVER,
+    NOTHING,
+    Downloadable,
+    Holding,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Readiness,
+    Saved,
+)
+from archiver.core.schedule import is_progress, margin_s, plan, poll_at, retry_at
+from archiver.core.steps import Budget, Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
+from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S, Weather
+from tests.sim.fate import Fate
+from tests.sim.line import Line
+from tests.sim.studio import Reply, Studio, Version
+
+POLICY = Policy()
+MAX_WAIT_S = 6 * 3600.0
+STEPS_MOST = 20_000  # of one night without progress: a loop without an end
+API = "https://api"
+S = JobState
+MAY_BECOME = {  # said once more, in other words than the table's own
+    S.DISCOVERED: {S.DISCOVERED, S.REQUESTED, S.AVAILABLE, S.GONE, S.PARKED},
+    S.REQUESTED: {S.REQUESTED, S.AVAILABLE, S.DISCOVERED, S.GONE, S.PARKED},
+    S.AVAILABLE: {S.AVAILABLE, S.FETCHED, S.REQUESTED, S.DISCOVERED, S.PARKED},
+    S.FETCHED: {S.FETCHED, S.ARCHIVED, S.DISCOVERED, S.PARKED},
+}
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A download under way: what stands after each stretch, and how it ends."""
+
+    step: Step
+    marks: list[Saved]
+    end: Callable[[Saved], Event]
+
+
+class Night:
+    """One run.
+
+    Args:
+        rows: what survives a crash; the newest job of each video is planned.
+        now: the world's time when it begins.
+        skew_s: how wrong the client's clock is.
+    """
+
+    def __init__(
+        self, fate: Fate, studio: Studio, line: Line[JobKey], rows: dict[JobKey, Job],
+        now: float, skew_s: float, learnt: Learnt,
+    ) -> None:  # fmt: skip
+        self.fate, self.studio, self.line, self.rows = fate, studio, line, rows
+        self.at, self.skew_s, self.learnt = now, skew_s, learnt
+        dice = fate.dice("night")
+        self.slots, self.requests = learnt.slots, dice.randint(1, 8)
+        self.latency = fate.dice(f"latency {now}")
+        newest = {key.video_id: key for key in sorted(rows)}
+        self.live = {key: rows[key] for key in newest.values() if not rows[key].state.is_final}
+        self.air: list[tuple[float, int, Step, Callable[[], Event]]] = []
+        self.busy: dict[JobKey, Step] = {}
+        self.transfers: dict[JobKey, Transfer] = {}
+        self.strikes: Counter[JobKey] = Counter()
+        self.hindered: Counter[JobKey] = Counter()
+        self.rate, self.weather = pacing.Rate(), Weather()
+        self.number = self.idle_steps = 0
+        self.progress_at = now
+        self.asked: dict[JobKey, float] = {}  # when, by the world's clock
+
+    @property
+    def now(self) -> Instant:
+        """What the client believes the time to be."""
+        return Instant(self.at + self.skew_s)
+
+    def spend(self) -> bool:
+        """Until nothing is left to do; False where a crash came first."""
+        while True:
+            if self.fate.strikes("crash", 0.05):
+                self.fate.happened(self.at, "crash", "client")
+                self.studio.owes(len(self.busy) + 1)
+                return False
+            wake_at = self._start()
+            if not self.busy and not self.live:
+                return True
+            if not self.busy and self.at - self.progress_at >= MAX_WAIT_S:
+                return True
+            self._pass_time(wake_at - self.skew_s)
+
+    def _pass_time(self, wake_at: float) -> None:
+        through = self.line.next()
+        in_the_air = self.air[0][0] if self.air else NEVER
+        arrives_at = through[0] if through else NEVER
+        next_at = min(wake_at, in_the_air, arrives_at)
+        if not self.busy:
+            next_at = min(next_at, self.progress_at + MAX_WAIT_S)
+        if min(wake_at, in_the_air, arrives_at) == NEVER:
+            raise self.fate.broken(f"asleep with work to do: {sorted(self.live)}")
+        self.idle_steps += 1
+        if self.idle_steps > STEPS_MOST:
+            raise self.fate.broken(f"busy without an end: {sorted(self.live)}")
+        self.at = max(self.at, next_at)
+        for key in self.line.arrived(self.at):
+            self._stretch_came(key)
+        while self.air and self.air[0][0] <= self.at:
+            _, _, step, finish = heapq.heappop(self.air)
+            event = finish()
+            self._record(step.key, event)
+            del self.busy[step.key]
+
+    # Planning.
+
+    def _start(self) -> Instant:
+        budget = self._budget()
+        now = self.now
+        made = plan(self.live.values(), self.busy.keys(), now, budget, POLICY)
+        self._is_lawful(made.steps, budget)
+        if not made.steps and made.wake_at <= now:
+            raise self.fate.broken("a wake that is no later than now, and nothing to do")
+        for step in made.steps:
+            self.busy[step.key] = step
+            self._begin(step)
+        self.learnt.slots_idle = self._at_work()[Fetch] < self.slots
+        return made.wake_at if not made.steps else now
+
+    def _at_work(self) -> Counter[type[Step]]:
+        return Counter(type(step) for step in self.busy.values())
+
+    def _budget(self) -> Budget:
+        learnt, now, kinds = self.learnt, self.now, self._at_work()
+        in_flight = kinds[Request] + kinds[Poll]
+        room = min(self.requests - in_flight, pacing.calls(self.rate, in_flight, now))
+        closed_until = self.weather.closed_until(API, now)
+        if not self.weather.is_open(API):
+            room = min(room, 1 - min(1, in_flight))
+        more_at = pacing.may_send_at(self.rate, in_flight, now)
+        if closed_until > now:
+            room, more_at = 0, closed_until
+        if more_at is None or more_at <= now:
+            more_at = Instant(now + 1.0)
+        hosts = {host_of(job) for job in self.live.values() if job.link is not None}
+        closed = {host: self.weather.closed_until(host, now) for host in sorted(hosts)}
+        return Budget(
+            calls=max(0, room), more_at=more_at,
+            polls=max(1, self.requests // 2) - kinds[Poll], fetches=self.slots - kinds[Fetch],
+            line_is_idle=not kinds[Fetch], files_most=learnt.files_most,
+            bytes_most=learnt.bytes_most(), disk_bytes=1e15, typical_bytes=learnt.typical_bytes,
+            window_s=learnt.window_s, rate_bytes_s=learnt.meter.rate_bytes_s,
+            generation_s=learnt.generation_s or 0.0,
+            closed={host: until for host, until in closed.items() if until > now},
+        )  # fmt: skip
+
+    def _is_lawful(self, steps: tuple[Step, ...], budget: Budget) -> None:
+        keys = [step.key for step in steps]
+        if len(keys) != len(set(keys)) or self.busy.keys() & set(keys):
+            raise self.fate.broken("two hands at one file")
+        kinds = Counter(type(step) for step in steps)
+        over = (
+            kinds[Request] + kinds[Poll] > budget.calls
+            or kinds[Poll] > max(0, budget.polls)
+            or kinds[Fetch] > max(0, budget.fetches)
+        )
+        if over:
+            raise self.fate.broken(f"more steps than the budget has: {kinds}")
+        if kinds[Request]:
+            self._is_bounded(budget, [step.key for step in steps if isinstance(step, Request)])
+
+    def _is_bounded(self, budget: Budget, fresh: list[JobKey]) -> None:
+        """What is outstanding, the new requests included, can be fetched in time."""
+        left = [self._left(job, budget) for job in self.live.values() if self._is_young(job)]
+        left += [self._left(self.live[key], budget) for key in fresh]
+        if len(left) > budget.files_most or (len(left) > 1 and sum(left) > budget.bytes_most):
+            raise self.fate.broken(f"{len(left)} files, {sum(left)} bytes are outstanding")
+
+    def _is_young(self, job: Job) -> bool:
+        return is_outstanding(job) and job.asked_at is not None and self.now - job.asked_at < 60
+
+    def _left(self, job: Job, budget: Budget) -> int:
+        size = budget.typical_bytes if job.size_bytes is None else job.size_bytes
+        return max(0, size - job.saved.bytes)
+
+    # The hands.
+
+    def _begin(self, step: Step) -> None:
+        job = self.live[step.key]
+        match step:
+            case Request() | Poll():
+                posted = isinstance(step, Request)
+                self._call(step, posted=posted)
+            case Fetch():
+                self._fetch(job, step)
+            case Publish():
+                self._later(step, lambda: self._published(step.key))
+            case Expire():
+                self.learnt.late()
+                self.studio.expired += 1
+                again_at = self._retry_at(job) if job.failures > 1 else self.now
+                self._later(step, lambda: life.RanOut(self.now, again_at), 0.0)
+            case GiveUp(_, reason):
+                self._later(step, lambda: life.GaveUp(reason), 0.0)
+
+    def _later(self, step: Step, finish: Callable[[], Event], after_s: float | None = None) -> None:
+        self.number += 1
+        took_s = self.latency.uniform(0.01, 0.4) if after_s is None else after_s
+        heapq.heappush(self.air, (self.at + took_s, self.number, step, finish))
+
+    def _call(self, step: Step, *, posted: bool) -> None:
+        sent_at = self.now
+        if posted:
+            self._record(step.key, life.Asked(self.now))
+        self.weather.may_try(API, self.now)
+        self.rate = pacing.sent(self.rate, self.now)
+        reply = self.studio.call(step.key.video_id, self.at, posted=posted)
+        self._later(step, lambda: self._heard(step.key, reply, sent_at, posted=posted))
+
+    def _heard(self, key: JobKey, reply: Reply, sent_at: Instant, *, posted: bool) -> Event:
+        job, now = self.live[key], self.now
+        if reply.word in ("away", "lost", "busy"):
+            said = pacing.news(reply.headers, now)
+            if reply.word == "busy":
+                self.rate = pacing.refused(self.rate, said, sent_at, now, 1.0)
+            self.weather.failed(API, now, said.retry_at, reply.word)
+            again_at = Instant(max(self._after_weather(job), said.retry_at or now))
+            if posted and reply.word != "lost":
+                return life.Unavailable(now, again_at, reply.word, counted=False)
+            return life.Hindered(reply.word, again_at)
+        self.weather.succeeded(API)
+        self.rate = pacing.answered(self.rate, pacing.news(reply.headers, now), now)
+        self.hindered.pop(key, None)
+        if reply.word == "not found":
+            lost = life.Unavailable(now, self._retry_at(job), "forgotten")
+            return life.NotFound() if posted else lost
+        if reply.word == "denied":
+            return life.GaveUp("denied")
+        if reply.said is None:
+            return life.Delayed(now, reply.word, self._retry_at(job))
+        return self._answered(job, reply.said, posted=posted)
+
+    def _after_weather(self, job: Job) -> Instant:
+        most_s = max(FIRST_WAIT_S, min(LONGEST_WAIT_S, 0.05 * self.learnt.window_s))
+        wait_s = min(most_s, FIRST_WAIT_S * 2.0 ** min(self.hindered[job.key], 10))
+        self.hindered[job.key] += 1
+        return Instant(self.now + wait_s)
+
+    def _answered(self, job: Job, said: Downloadable, *, posted: bool) -> Event:
+        now, learnt = self.now, self.learnt
+        if said.status is Readiness.PENDING:
+            asked = job if posted else replace(job, polls=job.polls + 1)
+            due_at = poll_at(asked, now, learnt.generation_s, learnt.window_s, POLICY)
+            return life.Pending(now, due_at)
+        if said.link is not None:
+            return self._available(job, said.link)
+        if not posted and job.state is S.DISCOVERED and not job.reason:
+            return life.Unavailable(now, now, "not asked for yet", counted=False)
+        if not posted and job.link is not None:
+            learnt.late()
+        return life.Unavailable(now, self._retry_at(job), job.reason or "none")
+
+    def _available(self, job: Job, link: Link) -> Event:
+        now, learnt = self.now, self.learnt
+        if link.expires_at - now <= margin_s(
+            link.expires_at, job.asked_at, learnt.window_s, POLICY
+        ):
+            return life.Unavailable(now, self._retry_at(job), "it has run out")
+        if job.state is S.REQUESTED and link == job.link:
+            if job.failures >= 3:
+                return life.Unavailable(now, self._retry_at(job), job.reason)
+            return life.Available(now, link, self._retry_at(job))
+        learnt.first_seen(job, link, now)
+        return life.Available(now, link)
+
+    def _fetch(self, job: Job, step: Step) -> None:
+        assert job.link is not None
+        host = host_of(job)
+        if not self.weather.may_try(host, self.now):
+            until = self.weather.closed_until(host, self.now)
+            self._later(step, lambda: life.Hindered("waiting", until), 0.0)
+            return
+        word, version = self.studio.open(job.link, self.at)
+        self.learnt.meter.started(self.now)
+        if version is None:
+            self._later(step, lambda: self._not_opened(job, host, word))
+            return
+        self.weather.succeeded(host)
+        self._transfer(job, step, version)
+
+    def _not_opened(self, job: Job, host: str, word: str) -> Event:
+        self.learnt.meter.ended(self.now)
+        if word == "away":
+            self.weather.failed(host, self.now)
+            return life.Hindered(word, self._after_weather(job))
+        self.weather.let_go(host)
+        return life.LinkRefused(self.now, word, self.now)
+
+    def _transfer(self, job: Job, step: Step, version: Version) -> None:
+        """Plan what will come: in three stretches, to the end or to where it breaks."""
+        content, saved, fate = str(version.content), job.saved, self.fate
+        if saved.source != content and saved != NOTHING:
+            job = self._record(step.key, life.Progressed(NOTHING))
+            saved = NOTHING
+        left = version.size - saved.bytes
+        end, stop = self._whole, version.size
+        if fate.strikes("corrupt"):
+            end = self._corrupt
+        elif fate.strikes("broken"):
+            end, stop = self._broken, saved.bytes + int(left * fate.own("broken").random())
+        marks = [saved.bytes + (stop - saved.bytes) * part // 3 for part in (1, 2, 3)]
+        states = [Saved(mark, version.size, source=content) for mark in marks]
+        self.transfers[step.key] = Transfer(step, states, lambda saved: end(step.key, saved))
+        self.line.load(step.key, states[0].bytes - saved.bytes, self.at)
+
+    def _stretch_came(self, key: JobKey) -> None:
+        transfer, job = self.transfers[key], self.live[key]
+        saved = transfer.marks.pop(0)
+        self.learnt.meter.received(saved.bytes - job.saved.bytes, self.now)
+        if transfer.marks:
+            job = self._record(key, life.Progressed(saved))
+            self.line.load(key, transfer.marks[0].bytes - saved.bytes, self.at)
+            return
+        del self.transfers[key]
+        self.learnt.meter.ended(self.now)
+        self._later(transfer.step, lambda: transfer.end(saved), 0.0)
+
+    def _whole(self, key: JobKey, saved: Saved) -> Event:
+        self.learnt.fetched(saved.bytes)
+        return life.Fetched(saved, f"content {saved.source}")
+
+    def _broken(self, key: JobKey, saved: Saved) -> Event:
+        moved = saved.bytes > self.live[key].saved.bytes
+        due_at = self.now if moved else self._retry_at(self.live[key])
+        return life.Delayed(self.now, "broken", due_at, saved)
+
+    def _corrupt(self, key: JobKey, saved: Saved) -> Event:
+        return life.Corrupt(self.now, "corrupt", self._retry_at(self.live[key]), "bad")
+
+    def _published(self, key: JobKey) -> Event:
+        job = self.live[key]
+        if self.fate.strikes("lost on disk"):
+            self.studio.owes(1)
+            return life.Corrupt(self.now, "lost", self.now)
+        film = self.studio.films[key.video_id]
+        if job.saved.bytes != job.saved.total or job.sha256 != f"content {job.saved.source}":
+            raise self.fate.broken(f"{key} would be stored though it is not whole")
+        return life.Stored((
+            Holding(key.video_id, "video", "mp4", key.version, f"data/{key}", film.size,
+                    str(job.sha256), self.now),
+        ))  # fmt: skip
+
+    def _retry_at(self, job: Job) -> Instant:
+        return retry_at(job, self.now, POLICY)
+
+    # The record.
+
+    def _record(self, key: JobKey, event: Event) -> Job:
+        before = self.live[key]
+        after = apply(before, event)
+        self.fate.happened(self.at, f"{before.state} {type(event).__name__} {after.state}", key)
+        self._is_allowed(before, event, after)
+        self.rows[key] = self.live[key] = after
+        if is_progress(before, after):
+            self.progress_at, self.idle_steps = self.at, 0
+        if not after.failures:
+            self.strikes.pop(key, None)
+        self.strikes[key] += after.failures > before.failures
+        if after.state.is_final or self.strikes[key] >= POLICY.strikes_most:
+            del self.live[key]
+        return after
+
+    def _is_allowed(self, before: Job, event: Event, after: Job) -> None:
+        if after.state not in MAY_BECOME[before.state]:
+            raise self.fate.broken(f"{before.key}: {before.state} became {after.state}")
+        lost = after.saved.bytes < before.saved.bytes
+        restarted = isinstance(event, life.Corrupt) or after.saved == NOTHING
+        if lost and not restarted:
+            raise self.fate.broken(f"{before.key}: saved bytes were lost without a reason")
+        if after.state in (S.PARKED, S.GONE) and not after.reason:
+            raise self.fate.broken(f"{before.key} is {after.state} without a reason")
+        if after.state is S.ARCHIVED and (after.path is None or after.link is not None):
+            raise self.fate.broken(f"{before.key} is archived without a path, or keeps its address")
+        if not after.state.is_final and after.due_at == NEVER:
+            raise self.fate.broken(f"{before.key} waits for ever in state {after.state}")
