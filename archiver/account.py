@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from archiver.errors import AuthError, SettingsError
+from archiver.met import met
 
 API_URL = "https://api.video.ibm.com"
 TOKEN_URL = "https://video.ibm.com/oauth2/token"  # noqa: S105  an address, not a token
@@ -31,6 +32,7 @@ class Secret:
         return bool(self.value)
 
     def __str__(self) -> str:
+        met("S02")
         return "***"
 
 

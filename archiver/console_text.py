@@ -8,6 +8,7 @@ from typing import Final
 
 from archiver.core.model import Instant
 from archiver.core.naming import display
+from archiver.met import met
 
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -25,8 +26,11 @@ def scrub(text: str) -> str:
 
     The last sieve, for texts that other programs' errors wrote; ours hold no secret at all.
     """
-    text = _LOGIN.sub(r"\1…@", _QUERY.sub(r"\1?…", text))
-    return _VALUE.sub(r"\1\2…", _BEARER.sub(r"\1 …", text))
+    sieved = _LOGIN.sub(r"\1…@", _QUERY.sub(r"\1?…", text))
+    sieved = _VALUE.sub(r"\1\2…", _BEARER.sub(r"\1 …", sieved))
+    if sieved != text:
+        met("S02")
+    return sieved
 
 
 def safe(text: str) -> str:

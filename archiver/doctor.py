@@ -16,12 +16,15 @@ from archiver.adapters.lock import running
 from archiver.console_text import many
 from archiver.core.model import Channel
 from archiver.errors import ArchiverError, Misfortune
+from archiver.met import met
 from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading, standing
 
 _SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
 _FREE_LEAST = 5 << 30
 _API = "API"  # also where nobody answers at all
 _WAIT_S = 10.0  # a person waits for the answer
+# Other programs' settings: what a surrounding tool was told must not lead our credentials away.
+_OTHERS_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,7 @@ class Check:
 async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S) -> list[Check]:
     """Check settings, credentials, role, clock, proxy, API and, with *dest*, the disk."""
     checks = [_python(), _settings(account)]
-    found = "none is set"
-    if account.proxy:
-        found = f"{origin_of(account.proxy) or 'one'} is used for everything"  # without its login
-    checks.append(Check("proxy", ok=True, found=found))
+    checks.append(_proxy(account))
     if not account.has_credentials:
         checks.append(
             Check(
@@ -67,6 +67,19 @@ def _settings(account: Account) -> Check:
     except ArchiverError as error:
         return Check("settings", ok=False, found=str(error), advice=error.hint)
     return Check("settings", ok=True, found=f"API at {account.api_url}")
+
+
+def _proxy(account: Account) -> Check:
+    if account.proxy:  # told without its login
+        found = f"{origin_of(account.proxy) or 'one'} is used for everything"
+        return Check("proxy", ok=True, found=found)
+    others = sorted(name for name in os.environ if name.lower() in _OTHERS_PROXIES)
+    if not others:
+        return Check("proxy", ok=True, found="none is set")
+    met("S09")
+    found = f"none is set; {', '.join(others)} is not used"
+    advice = "If only the proxy leads out, set ARCHIVER_PROXY as well."
+    return Check("proxy", ok=True, found=found, advice=advice)
 
 
 async def _vendor(account: Account, wait_s: float) -> list[Check]:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from archiver.account import API_URL, AUTHORIZE_URL, TOKEN_URL, Account, Secret
 from archiver.errors import AuthError, SettingsError
+from archiver.met import met
 
 PREFIX: Final = "ARCHIVER_"
 FILE_NAME: Final = "archiver.toml"
@@ -161,6 +162,7 @@ def _checked(path: Path, table: Mapping[str, Any], mode: int) -> dict[str, Any]:
             raise SettingsError(f"In the settings file {path}, {key} must be {wanted}.")
         values[key] = value
     if any(values.get(name) for name in SECRETS) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        met("S04")
         raise SettingsError(
             f"The settings file {path} holds a secret and is open to other users.",
             f"Run: chmod 600 {path}",
@@ -224,5 +226,6 @@ def _from_file(setting: str, path: Path, warnings: list[str]) -> Secret:
         raise SettingsError(f"{setting}: {path} holds no secret.")
     if mode & stat.S_IROTH:
         # No refusal: container platforms mount secrets as 0444.
+        met("S04")
         warnings.append(f"{setting}: {path} can be read by every user; chmod 600 is safer.")
     return _plain(setting, text)

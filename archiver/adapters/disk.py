@@ -26,7 +26,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
-FOLDER_MODE = 0o775  # less the umask: never one that anybody may change
+FOLDER_MODE, FILE_MODE = 0o775, 0o644  # less the umask: never one that anybody may change
 NAMED_MOST = 10_000  # folders remembered: a few hundred KB
 _RENAME_NOREPLACE = 1
 _F_FULLFSYNC = 51  # macOS: fsync alone stops at the drive's cache

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from archiver.adapters.destination import Destination
-from archiver.adapters.disk import READ_BYTES, Os, exists, open_own
+from archiver.adapters.disk import FILE_MODE, READ_BYTES, Os, exists, open_own
 from archiver.adapters.part import read_exactly
 from archiver.core.naming import display, numbered
+from archiver.met import met
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ class Placer:
         self._home, self._os = home, system
         umask = os.umask(0o077)
         os.umask(umask)
-        self._mode = 0o644 & ~umask
+        if ~umask & 0o002:
+            met("S12")  # a mode that is left to the umask would let others write
+        self._mode = FILE_MODE & ~umask
 
     def open_part(self, name: str, size: int) -> tuple[int, bool]:
         """Open a part that holds at least *size* bytes, or a new one.

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NewType, TypeAlias, TypeVar
 
+from archiver.met import met
+
 Problem = NewType("Problem", str)
 Wish: TypeAlias = tuple[int, int]  # offset and length of what to read next
 T = TypeVar("T")
@@ -138,6 +140,7 @@ def _walk_mp4(size: int, *, open_end: bool) -> Walk[Problem | None]:
                 f"cut short: the box {_named(box.kind)} at {box.offset} ends at {offset}, "
                 f"the file at {size}"
             )
+    met("S08")
     return Problem(f"more than {BOXES_MOST} boxes")
 
 
@@ -165,6 +168,7 @@ def _box_at(offset: int, size: int) -> Walk[_Box | Problem]:
             return Problem(f"cut short within the box header at {offset}")
         length, least = int.from_bytes(head[8:16], "big"), 16
     if length < least:
+        met("S08")
         return Problem(f"the box {_named(kind)} at {offset} says that it has {length} bytes")
     return _Box(kind, offset, length, is_open)
 
@@ -190,6 +194,7 @@ def _walk_flv(size: int) -> Walk[Problem | None]:
             return Problem(f"no tag begins at {offset + 4}")
         last = 11 + int.from_bytes(frame[5:8], "big")
         offset += 4 + last
+    met("S08")
     return Problem(f"more than {TAGS_MOST} tags")
 
 

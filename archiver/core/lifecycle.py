@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from archiver.core.model import NEVER, NOTHING, NOW, Holding, Instant, Job, JobState, Link, Saved
+from archiver.met import met
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,7 @@ def apply(job: Job, event: Event) -> Job:
             return _failed(clean, at, reason)
         case Stored(holdings):
             # The signed address is a secret: it goes as soon as it is not needed.
+            met("S03")
             return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
         case GaveUp(reason) | Skipped(reason):
             return replace(after, reason=reason, link=None)

@@ -161,7 +161,10 @@ def display(text: str) -> str:
 
     The joiners inside of emoji and of Indic words stay.
     """
-    shown = "".join(_printable(char) for char in unicodedata.normalize("NFC", text))
+    plain = unicodedata.normalize("NFC", text)
+    shown = "".join(_printable(char) for char in plain)
+    if shown != plain:
+        met("S05")
     return " ".join(shown.split())
 
 

@@ -47,6 +47,7 @@ class Tokens:
     Attributes:
         client_id: 40 characters, as the real ones.
         client_secret: the one secret that is accepted, in the one style of the settings.
+        issued: every access and refresh token that was ever given out.
     """
 
     def __init__(self, config: EmulatorConfig) -> None:
@@ -54,6 +55,7 @@ class Tokens:
         self._chance = random.Random(f"tokens {config.seed}")
         self.client_id = hashlib.sha256(f"client {config.seed}".encode()).hexdigest()[:40]
         self.client_secret = hashlib.sha256(f"secret {config.seed}".encode()).hexdigest()[:40]
+        self.issued: list[str] = []
         self._access: dict[str, float] = {}
         self._refresh: dict[str, float] = {}
         self._codes: dict[str, _Consent] = {}
@@ -61,6 +63,7 @@ class Tokens:
     def issue(self, now: float) -> dict[str, Any]:
         """A new pair of tokens, as the endpoint's JSON."""
         access, refresh = self._chance.randbytes(20).hex(), self._chance.randbytes(20).hex()
+        self.issued += (access, refresh)
         self._access[access] = now + self._config.token_life_s
         self._refresh[refresh] = now + REFRESH_LIFE_S
         return {

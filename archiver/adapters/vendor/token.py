@@ -24,6 +24,7 @@ from archiver.core.model import NEVER, NOW, Instant
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Weather
 from archiver.errors import AuthError, BadAnswerError, WeatherError
+from archiver.met import met
 
 SecretStyle: TypeAlias = Literal["body", "raw-basic", "basic"]
 STYLES: tuple[SecretStyle, ...] = get_args(SecretStyle)  # in the order of trying
@@ -83,6 +84,7 @@ class TokenSource:
             AuthError: the credentials were refused, or there are none.
         """
         if not self._api_origin or origin_of(url) != self._api_origin:
+            met("S01")
             raise ValueError("the token is for the API's origin alone")
         return {"Authorization": f"Bearer {await self._valid()}"}
 
