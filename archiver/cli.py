@@ -163,6 +163,8 @@ def _forgive_encodings() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
+            if "utf" not in stream.encoding.lower():
+                met("L43")
             reconfigure(errors="backslashreplace")
 
 
@@ -196,8 +198,24 @@ def app() -> None:
     """Saves every video of an IBM Video Streaming account, byte for byte, on your own disk."""
 
 
+def _speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where names of files would be in another encoding.
+
+    An archive's names are UTF-8, whatever the locale; with an old one half of them could not be
+    written at all.  What is printed stays in the terminal's encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    met("L43")
+    os.environ["PYTHONUTF8"] = "1"
+    if sys.stdout is not None:
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this program
+
+
 def main() -> NoReturn:
     """The console script."""
+    _speak_utf8()
     for number in (signal.SIGTERM, signal.SIGHUP):
         # From here on a request to stop is one, also while a command is still being imported.
         if signal.getsignal(number) is signal.SIG_DFL:

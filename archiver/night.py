@@ -20,6 +20,7 @@ from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.errors import ArchiverError, ListingError, WeatherError
 from archiver.lister import Lister
+from archiver.met import met
 from archiver.opening import (
     REAL,
     Archive,
@@ -90,6 +91,9 @@ class _Night:
 
     async def spend(self, stop: anyio.Event) -> Summary:
         """Work until the end, or until *stop*; write down how it went."""
+        if not await self._ledger.last_run_ended():
+            met("L22")
+            self._tally.said("the last run was cut off; this one goes on where it was")
         run_id = await self._ledger.begin_run(os.getpid(), self._started_at)
         kept = await self._ledger.meta_get("learnt")
         if kept is not None:

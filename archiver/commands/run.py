@@ -8,6 +8,7 @@ import click
 
 from archiver.commands import options, output
 from archiver.commands.options import option
+from archiver.met import met
 
 if TYPE_CHECKING:
     import anyio
@@ -149,6 +150,8 @@ def _tell(summary: Summary, given: dict[str, Any]) -> None:
         output.as_json(answer)
         return
     begun = summary.outcome != "refused" or summary.selected
-    if begun and not (given["quiet"] and summary.exit_code == 0):
+    if given["quiet"] and summary.exit_code == 0:
+        met("O02")  # a mail from cron is a failure
+    elif begun:
         for text in output.summary(answer, given["to"]):
             output.line(text)

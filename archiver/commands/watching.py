@@ -14,9 +14,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from archiver.adapters.clock import SystemClock
 from archiver.console_lines import DETAIL, MUTE, NEWS, WARNING, JsonLines, Lines
@@ -32,6 +33,8 @@ _CLOCK: Final = SystemClock()
 STOPPED: Final = 5
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAW_EVERY_S = 0.25
+# Five seconds are promised.  Nothing is lost by it: what is durable is durable.
+GRACE_S: Final = 4.5
 # A closing terminal and wrappers such as `uv run` deliver one wish twice.
 _ONE_WISH_S = 0.25
 
@@ -61,50 +64,73 @@ def watcher(given: dict[str, Any]) -> Lines:
 
 def attend(work: Callable[[anyio.Event], Awaitable[T]], watching: Lines) -> T:
     """Run *work* in a loop of its own; it is handed the event that a signal sets."""
+    attention = _Attention(watching)
     try:
         with _interruptible(), _logged(watching):
-            return asyncio.run(_attended(work, watching))
+            return asyncio.run(attention.attended(work))
     finally:
+        attention.end()
         watching.close()
 
 
-async def _attended(work: Callable[[anyio.Event], Awaitable[T]], watching: Lines) -> T:
-    import anyio
+class _Attention:
+    """Draws while a run works, and takes a person's wish that it stop."""
 
-    loop, stop, hook = asyncio.get_running_loop(), anyio.Event(), Hook(watching)
-    asked_at: list[float] = []
+    def __init__(self, watching: Lines) -> None:
+        self._watching, self._hook = watching, Hook(watching)
+        self._asked_at: float | None = None
+        # In a thread of its own: a disk that hangs may hang the loop, too.
+        self._patience = threading.Timer(GRACE_S, self._give_up)
+        self._patience.daemon = True
 
-    def interrupted(number: signal.Signals) -> None:
-        if not asked_at:
+    async def attended(self, work: Callable[[anyio.Event], Awaitable[T]]) -> T:
+        import anyio
+
+        loop, stop = asyncio.get_running_loop(), anyio.Event()
+        heard = [number for number in _SIGNALS if signal.getsignal(number) is _interrupt]
+        for number in heard:
+            loop.add_signal_handler(number, self._interrupted, number, stop, loop)
+        self._draw(loop)
+        try:
+            return await work(stop)
+        finally:
+            self._drawing.cancel()
+            for number in heard:
+                loop.remove_signal_handler(number)
+
+    def end(self) -> None:
+        """The run is over: nobody has to be hurried any more."""
+        self._patience.cancel()
+
+    def _draw(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._hook.tell(Lines.tick)
+        self._drawing = loop.call_later(_DRAW_EVERY_S, self._draw, loop)
+
+    def _interrupted(
+        self, number: signal.Signals, stop: anyio.Event, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        if self._asked_at is None:
             met("L26")
             if number == signal.SIGHUP:
                 met("L28")
-            asked_at.append(loop.time())
+            self._asked_at = loop.time()
+            self._patience.start()
             stop.set()
-            watching.said(
+            self._watching.said(
                 "stopping: what is on its way is saved; once more to stop at once", warning=True
             )
-        elif loop.time() - asked_at[0] > _ONE_WISH_S:
+        elif loop.time() - self._asked_at > _ONE_WISH_S:
             met("L27")
-            watching.close()
-            os._exit(STOPPED)
+            self._leave()
 
-    timers: list[asyncio.TimerHandle] = []
+    def _give_up(self) -> None:
+        met("O09")
+        self._watching.said("the disk does not answer; what is not saved is left", warning=True)
+        self._leave()
 
-    def tick() -> None:
-        hook.tell(Lines.tick)
-        timers[:] = [loop.call_later(_DRAW_EVERY_S, tick)]
-
-    tick()
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is _interrupt]
-    for number in heard:
-        loop.add_signal_handler(number, interrupted, number)
-    try:
-        return await work(stop)
-    finally:
-        timers[0].cancel()
-        for number in heard:
-            loop.remove_signal_handler(number)
+    def _leave(self) -> NoReturn:
+        self._watching.close()
+        os._exit(STOPPED)
 
 
 class _Log(logging.Handler):

@@ -117,10 +117,10 @@ class Place:
         """A run of the whole account into ``dest``."""
         return ["run", "account", "--to", str(self.dest), "--json", "--log-format", "json", *more]
 
-    def process(self, *args: str, **more: Any) -> subprocess.Popen[str]:
-        """The program with these arguments."""
+    def process(self, *args: str, first: str = "", **more: Any) -> subprocess.Popen[str]:
+        """The program with these arguments; *first* is Python that it runs before."""
         return subprocess.Popen(
-            [*command(), *args], cwd=more.pop("cwd", self.cwd),
+            [*command(first), *args], cwd=more.pop("cwd", self.cwd),
             env={**self.environment, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
         )  # fmt: skip

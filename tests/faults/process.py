@@ -53,8 +53,16 @@ def heard() -> Counter[str]:
     return Counter(_told_to.read_text().split())
 
 
-def command() -> list[str]:
-    """How a test starts the program; its arguments follow."""
+def command(first: str = "") -> list[str]:
+    """How a test starts the program; its arguments follow.
+
+    Args:
+        first: Python that the process runs before, as to give it a disk that hangs.
+    """
+    if first:
+        told = f"from tests.faults.process import tell; tell({told_to()!r})" if _told_to else ""
+        program = 'import runpy; runpy.run_module("archiver", run_name="__main__")'
+        return [sys.executable, "-c", "\n".join((told, first, program))]
     module = ["archiver"] if _told_to is None else ["tests.faults.process", str(_told_to)]
     return [sys.executable, "-m", *module]
 
