@@ -144,6 +144,8 @@ def _why(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         reason = error.certificate_error
         return getattr(reason, "verify_message", "") or "its certificate is not valid"
+    if isinstance(error, aiohttp.ClientSSLError):  # its number is none of the system's
+        return "it does not speak TLS as we do"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name does not resolve"
     if isinstance(error, OSError) and error.errno and error.errno > 0:

@@ -134,7 +134,7 @@ class Bench:
         return Saved(len(content), etag=etag, source=source, **more)
 
 
-def bench(
+async def benched(
     tmp_path: Path,
     handler: Handler,
     body: Any,
@@ -147,19 +147,20 @@ def bench(
     throttle: Throttle | None = None,
 ) -> Any:
     """Run *body* with a bench, and let nothing open behind."""
+    async with (
+        RawServer(handler, tls) as server,
+        open_sessions(
+            account, download_resolver=GuardedResolver(AddressPolicy.of(account), names)
+        ) as sessions,
+    ):
+        part = FilePart(tmp_path / "part", before)
+        source = HttpSource(sessions.downloads, account, SystemClock(), throttle, limits=limits)
+        try:
+            return await body(Bench(server, part, Told(), source))
+        finally:
+            await part.close()
 
-    async def main() -> Any:
-        async with (
-            RawServer(handler, tls) as server,
-            open_sessions(
-                account, download_resolver=GuardedResolver(AddressPolicy.of(account), names)
-            ) as sessions,
-        ):
-            part = FilePart(tmp_path / "part", before)
-            source = HttpSource(sessions.downloads, account, SystemClock(), throttle, limits=limits)
-            try:
-                return await body(Bench(server, part, Told(), source))
-            finally:
-                await part.close()
 
-    return asyncio.run(main())
+def bench(tmp_path: Path, handler: Handler, body: Any, **more: Any) -> Any:
+    """The same, in a loop of its own."""
+    return asyncio.run(benched(tmp_path, handler, body, **more))

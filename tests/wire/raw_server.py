@@ -79,10 +79,15 @@ class File:
     ranges: bool = True
     if_range: bool = True
 
+    @property
+    def fields(self) -> list[str]:
+        """What it says about the file, whatever it sends of it."""
+        fields = [f"ETag: {self.etag}"] if self.etag else []
+        return [*fields, f"Last-Modified: {self.last_modified}"] if self.last_modified else fields
+
     def __call__(self, request: Request) -> Reply:
         """Answer by RFC 9110."""
-        fields = [f"ETag: {self.etag}"] if self.etag else []
-        fields += [f"Last-Modified: {self.last_modified}"] if self.last_modified else []
+        fields = self.fields
         condition = request.headers.get("if-range")
         same = condition is None or condition in (self.etag, self.last_modified)
         understood = self.ranges and (self.if_range or condition is None)

@@ -114,6 +114,47 @@ def test_a_wrapped_address_is_judged_like_a_bare_one(number: int) -> None:
     assert len(answers) == 1
 
 
+def _octets(number: int, count: int) -> list[int]:
+    """The last *count* octets."""
+    return [number >> shift & 255 for shift in range(8 * (count - 1), -1, -8)]
+
+
+@st.composite
+def inside(draw: st.DrawFn) -> str:
+    """A private IPv4 address in one of the forms that somebody, somewhere, takes for it."""
+    networks = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+                "100.64.0.0/10", "0.0.0.0/8")  # fmt: skip
+    network = ipaddress.IPv4Network(draw(st.sampled_from(networks)))
+    number = int(network[0]) + draw(st.integers(0, network.num_addresses - 1))
+    if draw(st.booleans()):
+        prefix = draw(st.sampled_from([0xFFFF << 32, 0x64FF9B << 96]))
+        wrapped = ipaddress.IPv6Address(prefix | number)
+        text = draw(st.sampled_from([wrapped.compressed, wrapped.exploded]))
+        return f"[{draw(st.sampled_from([text, text.upper()]))}]"
+    # 1 to 4 numbers, of which the last one takes what is left; each in any base.
+    count = draw(st.integers(1, 4))
+    numbers = [*_octets(number, 4)[: count - 1], number & ((1 << 8 * (5 - count)) - 1)]
+    written = [draw(st.sampled_from([str(n), hex(n), f"0{n:o}", f"0X{n:08X}"])) for n in numbers]
+    return ".".join(written) + draw(st.sampled_from(["", "."]))
+
+
+@given(inside())
+def test_no_form_of_a_private_address_is_let_in(host: str) -> None:
+    """D23: short, decimal, octal, hexadecimal, wrapped, with a dot at its end."""
+    assert refused(PUBLIC, f"https://{host}/x?sig=s3cr")
+    assert refused(PUBLIC, f"https://{host}:8443/x", "https://cdn.example/x")
+
+
+@pytest.mark.parametrize(
+    "host", ["printer", "nas.local", "db.internal.", "metadata.google.internal", "x.LOCALHOST",
+             "router.home.arpa"],
+)  # fmt: skip
+def test_names_that_can_only_lead_inside_are_refused(host: str) -> None:
+    """D23: behind a proxy nobody here sees what they resolve to."""
+    assert refused(PUBLIC, f"https://{host}/x")
+    assert refused(LOCAL, f"https://{host}/x")
+
+
 class Names(AbstractResolver):
     """Resolves every name to the addresses it was given."""
 

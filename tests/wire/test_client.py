@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from archiver.account import Account, Secret
-from archiver.adapters.http import open_sessions
+from archiver.adapters.http import BODY_MOST, open_sessions
 from archiver.adapters.vendor.client import VendorClient
 from archiver.core.model import JobKey, Readiness, VideoId
 from archiver.errors import (
@@ -88,6 +90,20 @@ def test_each_misfortune_has_its_name(answer: Any, kind: type[Misfortune]) -> No
         assert SECRET not in str(found)
 
     asyncio.run(story())
+
+
+def test_a_bomb_is_no_answer() -> None:
+    """D20: 200 MB of blanks in 200 kB; a few of them are unpacked, and no more."""
+    bomb = zlib.compressobj(wbits=31)
+    packed = b"".join(bomb.compress(bytes(1 << 20)) for _ in range(200)) + bomb.flush()
+    assert len(packed) < 300_000
+    answer = web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+    tracemalloc.start()
+    try:
+        assert isinstance(asyncio.run(outcome(answer)), BadAnswerError)
+        assert tracemalloc.get_traced_memory()[1] < 3 * BODY_MOST
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_redirect_is_never_followed() -> None:

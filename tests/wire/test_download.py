@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archiver.adapters.download import fingerprint
 from archiver.adapters.download_body import Limits
@@ -17,7 +19,7 @@ from archiver.errors import (
     WeatherError,
 )
 from tests.wire.download_bench import SIZE, Bench, bench, video
-from tests.wire.raw_server import File, Reply, chunked, cut, in_turn, reply
+from tests.wire.raw_server import File, Handler, Reply, Request, Then, chunked, cut, in_turn, reply
 
 
 def test_an_undisturbed_download_is_one_plain_get(tmp_path: Path) -> None:
@@ -56,6 +58,73 @@ def test_a_reset_loses_nothing_that_is_durable(tmp_path: Path, cut_at: int) -> N
         assert saved.bytes == saved.total == SIZE
 
     bench(tmp_path, in_turn(lambda r: cut(file(r), cut_at), file), body)
+
+
+BREAKS = st.lists(
+    st.tuples(
+        st.one_of(
+            st.integers(-40, SIZE - 1),  # negative: within the head
+            st.sampled_from([0, 1, 65_535, 65_536, 131_072, 262_144, SIZE - 1]),
+        ),
+        st.sampled_from(["reset", "close"]),
+    ),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(breaks=BREAKS, etag=st.sampled_from(['"one"', None]))
+def test_a_file_is_exact_wherever_it_breaks(
+    tmp_path_factory: pytest.TempPathFactory, breaks: list[tuple[int, Then]], etag: str | None
+) -> None:
+    """D01: any number of breaks at any byte, of the head too; each costs the overlap at most."""
+    content = video()
+    file = File(content, etag)
+
+    async def body(b: Bench) -> None:
+        kept, cost = NOTHING, SIZE
+        for _ in breaks:
+            with pytest.raises((BrokenError, WeatherError)):
+                await b.fetch(kept)
+            kept = b.last if b.told.reported else NOTHING
+            assert b.content[: kept.bytes] == content[: kept.bytes]
+            # Without a strong ETag less than a MiB is not worth a comparison.
+            cost += OVERLAP_BYTES if etag else kept.bytes
+        saved = await b.fetch(kept)
+        assert b.content == content
+        assert saved.bytes == saved.total == SIZE
+        assert b.told.count <= cost
+
+    def at(place: int, then: Then) -> Handler:
+        def broken(request: Request) -> Reply:
+            answer = file(request)
+            body_bytes = len(answer.raw) - answer.raw.index(b"\r\n\r\n") - 4
+            return cut(answer, min(place, body_bytes - 1), then)
+
+        return broken
+
+    # A GET on a line that went silent before its head is sent again by the library itself.
+    answers = in_turn(*(at(*each) for each in breaks), file)
+    bench(tmp_path_factory.mktemp("breaks"), answers, body)
+
+
+@pytest.mark.parametrize("length", ["announced", "chunked"])
+def test_nothing_that_came_before_a_break_is_lost(tmp_path: Path, length: str) -> None:
+    """D04: the library would drop what it holds of it; all that the host sent is kept."""
+    content, sent = video(), SIZE - 7
+    whole = reply(200, content, 'ETag: "one"')
+    if length == "chunked":
+        broken = chunked(200, content[:sent], end=False)
+    else:
+        broken = cut(whole, sent, "close")
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError):
+            await b.fetch()
+        assert b.last.bytes == sent
+        assert b.content == content[:sent]
+
+    bench(tmp_path, in_turn(broken), body)
 
 
 def test_a_broken_transfer_keeps_what_came(tmp_path: Path) -> None:
@@ -236,3 +305,31 @@ def test_a_cancelled_transfer_keeps_what_came_and_leaves_nothing_open(tmp_path: 
             await asyncio.sleep(0)
 
     bench(tmp_path, lambda r: cut(reply(200, content), 100_000, "stall"), body)
+
+
+def test_a_kept_connection_that_went_stale_costs_no_failure(tmp_path: Path) -> None:
+    """D32: the host closes it just when it is used again; the question is asked once more."""
+    content = video()
+    file = File(content)
+    stale = Reply(b"", "close")
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        await b.part.restart()
+        assert (await b.fetch()).total == SIZE
+        assert b.content == content
+        assert [r.connection for r in b.server.requests] == [0, 0, 1]
+
+    bench(tmp_path, in_turn(file, stale, file), body)
+
+
+def test_a_host_that_is_always_stale_is_weather(tmp_path: Path) -> None:
+    """D32: once more, and no more than that."""
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        with pytest.raises(WeatherError):
+            await b.fetch()
+        assert len(b.server.requests) == 3
+
+    bench(tmp_path, in_turn(File(video()), *[Reply(b"", "close")] * 9), body)

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
+import warnings
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 import trustme
+from aiohttp.abc import ResolveResult
 
 from archiver.account import Account
+from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
+from archiver.adapters.http import open_sessions
 from archiver.adapters.throttle import Throttle
-from archiver.core.model import NOTHING, Saved
+from archiver.core.model import NOTHING, Link, Saved
 from archiver.errors import BrokenError, LinkRefusedError, Misfortune, WeatherError
-from tests.wire.download_bench import LOCAL, SIZE, Bench, FilePart, bench, video
-from tests.wire.raw_server import File, Reply, cut, in_turn, reply
+from tests.wire.download_bench import LOCAL, SIZE, Bench, FilePart, Told, bench, benched, video
+from tests.wire.raw_server import File, RawServer, Reply, cut, in_turn, reply
 from tests.wire.test_address_policy import Names
 
 
@@ -43,18 +50,76 @@ def test_a_trusted_host_is_read_over_tls(tmp_path: Path) -> None:
     bench(tmp_path, File(content), body, account=account, tls=tls)
 
 
-@pytest.mark.parametrize("fault", ["unknown authority", "another name"])
-def test_a_host_with_a_bad_certificate_is_never_read(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("unknown authority", "local issuer"),
+        ("self-signed", "self-signed"),
+        ("another name", "mismatch"),
+        ("expired", "expired"),
+    ],
+)
+def test_a_host_with_a_bad_certificate_is_never_read(
+    tmp_path: Path, fault: str, reason: str
+) -> None:
     """D26: weather, with the host and the reason, and nothing was sent."""
     tls, account = _tls(tmp_path, "other.example" if fault == "another name" else "127.0.0.1")
-    account = account if fault == "another name" else LOCAL
+    if fault in ("unknown authority", "self-signed"):
+        account = LOCAL
+    if fault == "self-signed":
+        authority = trustme.CA()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        (tmp_path / "own.pem").write_bytes(
+            authority.private_key_pem.bytes() + authority.cert_pem.bytes()
+        )
+        tls.load_cert_chain(tmp_path / "own.pem")
+    if fault == "expired":
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        authority.issue_cert("127.0.0.1", not_after=past).configure_cert(tls)
 
     async def body(b: Bench) -> None:
-        with pytest.raises(WeatherError, match=r"127\.0\.0\.1.*(local issuer|mismatch)"):
+        with pytest.raises(WeatherError, match=rf"127\.0\.0\.1.*{reason}"):
             await b.fetch()
         assert b.server.requests == []
 
     bench(tmp_path, File(video()), body, account=account, tls=tls)
+
+
+def test_a_host_with_an_old_tls_is_never_read(tmp_path: Path) -> None:
+    """D26: a version that is broken is none."""
+    tls, account = _tls(tmp_path, "127.0.0.1")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        tls.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(WeatherError, match=r"https://127\.0\.0\.1:\d+ .*(TLS|reset)"):
+            await b.fetch()
+        assert b.server.requests == []
+
+    bench(tmp_path, File(video()), body, account=account, tls=tls)
+
+
+def test_a_host_in_the_clear_is_never_read_as_https(tmp_path: Path) -> None:
+    """D26: it says so in words, and the address stays where it is."""
+
+    async def clear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 No\r\n\r\n")
+        writer.close()
+
+    async def body(b: Bench) -> None:
+        server = await asyncio.start_server(clear, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            with pytest.raises(WeatherError, match=f"127.0.0.1:{port} .*does not speak TLS"):
+                await b.fetch(url=f"https://127.0.0.1:{port}/x")
+        finally:
+            server.close()
+            await server.wait_closed()
+
+    bench(tmp_path, in_turn(), body)
 
 
 def test_a_redirect_never_leads_from_https_to_http(tmp_path: Path) -> None:
@@ -71,6 +136,27 @@ def test_a_redirect_never_leads_from_https_to_http(tmp_path: Path) -> None:
     bench(tmp_path, in_turn(down), body, account=account, tls=tls)
 
 
+def test_a_redirect_to_another_host_takes_nothing_along(tmp_path: Path) -> None:
+    """D22: the other host hears of the range, and of nothing else that is ours."""
+    content, before = video(), video()[:200_000]
+
+    async def main() -> None:
+        async with RawServer(File(content)) as other:
+            there = reply(302, b"", f"Location: {other.url}", "Set-Cookie: id=1")
+
+            async def body(b: Bench) -> None:
+                await b.fetch(b.saved(before, total=SIZE))
+                assert b.content == content
+                (request,) = other.requests
+                assert set(request.headers) <= {
+                    "host", "accept", "accept-encoding", "user-agent", "range", "if-range", "",
+                }  # fmt: skip
+
+            await benched(tmp_path, in_turn(there), body, before=before)
+
+    asyncio.run(main())
+
+
 def test_a_name_that_leads_inside_is_not_connected_to(tmp_path: Path) -> None:
     """D23: the resolver's answer is what counts, and the address is refused for it."""
     account = Account(allow_insecure_http=True)
@@ -81,6 +167,51 @@ def test_a_name_that_leads_inside_is_not_connected_to(tmp_path: Path) -> None:
         assert b.server.connections == 0
 
     bench(tmp_path, File(video()), body, account=account, names=Names("127.0.0.1"))
+
+
+def test_a_name_that_changes_its_address_gains_nothing(tmp_path: Path) -> None:
+    """D23: what was checked is what is connected to; each new connection is checked anew."""
+    account = replace(LOCAL, allow_insecure_http=True)
+
+    class Rebinding(Names):
+        async def resolve(self, host: str, port: int = 0, *args: Any) -> list[ResolveResult]:
+            found = await super().resolve(host, port, *args)
+            self.addresses = ("10.0.0.1",)
+            return found
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(LinkRefusedError, match=r"rebind\.example leads to a private"):
+            await b.fetch(url=f"http://rebind.example:{b.server.port}/x?signature=s3cr")
+        assert [r.headers["host"] for r in b.server.requests] == [f"rebind.example:{b.server.port}"]
+
+    again = reply(302, b"", "Location: http://rebind.example:1/x")
+    bench(tmp_path, in_turn(again), body, account=account, names=Rebinding("127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "2130706433", "0x7f.1",
+     "localhost", "printer", "nas.local", "metadata.google.internal", "x.localhost."],
+)  # fmt: skip
+def test_a_proxy_is_never_asked_for_what_lies_inside(tmp_path: Path, place: str) -> None:
+    """D23: it resolves names itself, so names and literals are refused as they stand."""
+
+    async def main() -> None:
+        there = reply(302, b"", f"Location: http://{place}/secret")
+        async with RawServer(in_turn(there)) as proxy:
+            account = Account(proxy=f"http://127.0.0.1:{proxy.port}", allow_insecure_http=True)
+            async with open_sessions(
+                account, download_resolver=download_resolver(account)
+            ) as sessions:
+                source = HttpSource(sessions.downloads, account, SystemClock())
+                part = FilePart(tmp_path / "part")
+                for url in (f"http://{place}/x", "http://cdn.example/x"):
+                    with pytest.raises(LinkRefusedError):
+                        await source.fetch(Link(url), NOTHING, part, Told())
+                await part.close()
+            assert proxy.targets() == ["http://cdn.example/x"]
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
