@@ -32,6 +32,7 @@ from archiver.core.schedule import is_progress, margin_s, plan, poll_at, retry_a
 from archiver.core.steps import Budget, Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
 from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S, Weather
 from tests.sim.fate import Fate
+from tests.sim.lawful import unlawful
 from tests.sim.line import Line
 from tests.sim.studio import Reply, Studio, Version
 
@@ -40,12 +41,6 @@ MAX_WAIT_S = 6 * 3600.0
 STEPS_MOST = 20_000  # of one night without progress: a loop without an end
 API = "https://api"
 S = JobState
-MAY_BECOME = {  # said once more, in other words than the table's own
-    S.DISCOVERED: {S.DISCOVERED, S.REQUESTED, S.AVAILABLE, S.GONE, S.PARKED},
-    S.REQUESTED: {S.REQUESTED, S.AVAILABLE, S.DISCOVERED, S.GONE, S.PARKED},
-    S.AVAILABLE: {S.AVAILABLE, S.FETCHED, S.REQUESTED, S.DISCOVERED, S.PARKED},
-    S.FETCHED: {S.FETCHED, S.ARCHIVED, S.DISCOVERED, S.PARKED},
-}
 
 
 @dataclass(slots=True)
@@ -374,7 +369,9 @@ class Night:
         before = self.live[key]
         after = apply(before, event)
         self.fate.happened(self.at, f"{before.state} {type(event).__name__} {after.state}", key)
-        self._is_allowed(before, event, after)
+        why = unlawful(before, event, after)
+        if why:
+            raise self.fate.broken(why)
         self.rows[key] = self.live[key] = after
         if is_progress(before, after):
             self.progress_at, self.idle_steps = self.at, 0
@@ -384,17 +381,3 @@ class Night:
         if after.state.is_final or self.strikes[key] >= POLICY.strikes_most:
             del self.live[key]
         return after
-
-    def _is_allowed(self, before: Job, event: Event, after: Job) -> None:
-        if after.state not in MAY_BECOME[before.state]:
-            raise self.fate.broken(f"{before.key}: {before.state} became {after.state}")
-        lost = after.saved.bytes < before.saved.bytes
-        restarted = isinstance(event, life.Corrupt) or after.saved == NOTHING
-        if lost and not restarted:
-            raise self.fate.broken(f"{before.key}: saved bytes were lost without a reason")
-        if after.state in (S.PARKED, S.GONE) and not after.reason:
-            raise self.fate.broken(f"{before.key} is {after.state} without a reason")
-        if after.state is S.ARCHIVED and (after.path is None or after.link is not None):
-            raise self.fate.broken(f"{before.key} is archived without a path, or keeps its address")
-        if not after.state.is_final and after.due_at == NEVER:
-            raise self.fate.broken(f"{before.key} waits for ever in state {after.state}")

@@ -90,6 +90,8 @@ class Studio:
         self.limit = dice.choice([None, None, dice.randint(20, 200)])
         self.films: dict[VideoId, Film] = {}
         self.versions: dict[VideoId, Version] = {}
+        self.contents: dict[str, int] = {}  # every content there ever was, and its size
+        self.slice_bytes = 1.0  # of a body: what comes between two looks at it
         self.unheard: set[VideoId] = set()  # a POST took effect, and nothing was heard since
         self.away_until = opened_at
         self.hosts_away_until = [opened_at] * HOSTS
@@ -240,6 +242,7 @@ class Studio:
             self.owes(90, 1)
         if film.made > 1 and fate.strikes("other bytes"):
             film.content += 1
+        self.contents[f"{number}.{film.content}"] = film.size
         ready_at = now + took_s
         ends_at = ready_at + self.window_s
         self.versions[number] = Version(film.made, film.content, film.size, now, ready_at, ends_at)
@@ -290,6 +293,11 @@ class Studio:
         }  # fmt: skip
 
     # The download hosts.
+
+    def name_of(self, link: Link) -> str:
+        """The content that an address stands for, as ``contents`` names it."""
+        _, number, _, content = link.url.rsplit("/", 3)
+        return f"{number}.{content}"
 
     def open(self, link: Link, now: float) -> tuple[str, Version | None]:
         """A GET of an address: ok, away, refused; and what it stands for."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tests.sim import core_world
 
-WORLDS = 12  # a seed; each takes some milliseconds
+WORLDS = 5  # a seed; each takes some milliseconds
 
 
 def test_every_world_comes_to_its_end(seed: int) -> None:
@@ -18,7 +18,7 @@ def test_every_world_comes_to_its_end(seed: int) -> None:
 
 def test_a_world_without_misfortune_costs_one_post_a_video() -> None:
     """Whatever the window, the line and the sizes."""
-    for number in range(100):
+    for number in range(30):
         outcome = core_world.run(number, frozenset())
         assert outcome.failure == "", number
         assert outcome.figures["api posts"] == outcome.figures["videos"], number
