@@ -9,7 +9,6 @@ GATES := $(READY)-gates
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SEEDS ?= 10
 SIDE_BY_SIDE ?= 4
-N ?= 200
 LAST ?= 50
 
 help:    ## this list
@@ -58,8 +57,7 @@ test: check    ## everything that must hold: under two minutes, no network, no s
 sim: $(DEV)    ## SEEDS=n simulated worlds, or SEED=s again with the last LAST=n lines of its story
 	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED) --last $(LAST),--seeds $(if $(filter file,$(origin SEEDS)),500,$(SEEDS)))
 
-kill: $(DEV)    ## N real kills of the real program at random moments
-	@$(PY) -m pytest tests/crash -m slow --kills $(N)
+include tools/torture.mk
 
 faults: $(DEV)    ## every row of the fault catalogue: its test, and how often it was met
 	@$(PY) -m tests.faults $(ROWS)
@@ -75,4 +73,4 @@ lock: $(GATES)    ## choose newer versions of what is installed, and write down 
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage archiver-demo
 
-.PHONY: help dev demo check test kill faults docs lock clean
+.PHONY: help dev demo check test faults docs lock clean

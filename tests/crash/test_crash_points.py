@@ -1,0 +1,213 @@
+"""A power cut at any change of the disk: a sample; and a program that is wrong is found out.
+
+All of it is ``make crash``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from archiver import night, opening
+from archiver.adapters.download_intake import Intake
+from archiver.adapters.ledger.writer import Writer
+from archiver.adapters.part import LocalPart
+from archiver.adapters.placing import Placed, Placer
+from archiver.core import bag
+from archiver.core.model import NOTHING
+from archiver.records import manifest
+from tests.crash.points import Protocol, Trial, World
+from tests.crash.protocols import PROTOCOLS
+from tests.crash.strict_disk import StrictDisk
+
+NAMED = {protocol.name: protocol for protocol in PROTOCOLS}
+ONE: dict[str, Any] = {"videos": 1}
+FOLDERS = 8  # DEST, three of ours, data, and three down to the video's own
+
+
+def is_found(kind: str, disk: type[StrictDisk] = StrictDisk, **vendor: Any) -> bool:
+    """The program as it is now, on this kind of disk, does what is called *kind*."""
+    protocol = Protocol("a first night", World.night, disk=disk, vendor={**ONE, **vendor})
+    report = Trial(protocol, images=3, nested=0, until=kind).run()
+    return any(finding.startswith(f"{kind}:") for finding in report.wrong)
+
+
+@pytest.mark.parametrize("name", ["a first night", "broken off and begun again"])
+def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
+    """A few images at each point of some protocols."""
+    report = Trial(NAMED[name], images=1, nested=0).run()
+    assert report.wrong == {}
+    assert report.points > 90
+    assert report.different > 80
+    assert report.runs > 1
+    assert report.counted > 5
+
+
+def test_a_crash_in_a_recovery_and_a_kill_before_a_power_cut() -> None:
+    """At some points, each with a run after it that is watched as well."""
+    report = Trial(NAMED["a first night"], images=2, nested=1, chosen=lambda n, _: n == 80).run()
+    assert report.wrong == {}
+    assert report.nested > 50
+
+
+def unsynced(self: LocalPart) -> int:
+    """A sync that is none."""
+    self._write_out()
+    return self._written
+
+
+def test_a_rename_before_the_fsync_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name over bytes that never came to the disk."""
+    place = Placer.place
+
+    def early(self: Placer, part: str, folder: str, name: str, *more: Any) -> Placed:
+        placed = place(self, part, folder, name, *more)
+        fd = self._os.open_folder(self._home.root, folder)
+        self._os.sync_folder(fd)
+        return placed
+
+    monkeypatch.setattr(Placer, "seal", lambda self, fd: self._os.chmod(fd, self._mode))
+    monkeypatch.setattr(Placer, "place", early)
+    monkeypatch.setattr(LocalPart, "_sync", unsynced)
+    assert is_found("I1")
+
+
+def test_a_ledger_before_the_publication_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a file that has no name yet."""
+    place, committed = Placer.place, Writer._committed
+    later: list[Callable[[], object]] = []
+
+    def promised(self: Placer, part: str, folder: str, name: str, want: Placed, *more: Any) -> Any:
+        later.append(functools.partial(place, self, part, folder, name, want, *more))
+        return Placed(f"{folder}/{name}", want.bytes, want.sha256)
+
+    def then(self: Writer, *more: Any) -> None:
+        while later:
+            later.pop(0)()
+        committed(self, *more)
+
+    monkeypatch.setattr(Placer, "place", promised)
+    monkeypatch.setattr(Writer, "_committed", then)
+    assert is_found("I2")
+
+
+class ForgetsRenames(StrictDisk):
+    """Folders are synced only where one was made in them."""
+
+    _in_step = False
+
+    def _sync_name(self, parent: int, fd: int, made: bool) -> None:
+        self._in_step = True
+        super()._sync_name(parent, fd, made)
+        self._in_step = False
+
+    def sync_folder(self, fd: int) -> None:
+        if self._in_step:
+            super().sync_folder(fd)
+
+
+class ForgetsFolders(StrictDisk):
+    """A new folder's own name is not synced."""
+
+    def _sync_name(self, parent: int, fd: int, made: bool) -> None: ...
+
+
+class ForgetsOldFolders(StrictDisk):
+    """A folder that stands there is taken for durable, though a run was killed over it."""
+
+    def _sync_name(self, parent: int, fd: int, made: bool) -> None:
+        if made:
+            self.sync_folder(parent)
+
+
+def test_a_folder_that_is_not_synced_after_a_rename_is_found() -> None:
+    """The name of a published file is lost, though it was acknowledged."""
+    assert is_found("I2", ForgetsRenames)
+
+
+def test_a_new_folder_whose_name_is_not_synced_is_found() -> None:
+    """It goes with all that lies in it."""
+    assert is_found("I2", ForgetsFolders)
+
+
+def test_a_folder_that_a_killed_run_left_unsynced_is_found() -> None:
+    """A kill first, a power cut after the next run's acknowledgement."""
+
+    def found(disk: type[StrictDisk]) -> list[str]:
+        made = iter(range(FOLDERS))
+
+        def chosen(_number: int, name: str) -> bool:
+            return name.endswith(" after mkdir") and next(made) == FOLDERS - 1
+
+        protocol = Protocol("a first night", World.night, disk=disk, vendor=ONE)
+        return list(Trial(protocol, images=1, nested=1, until="I2", chosen=chosen).run().wrong)
+
+    assert any(finding.startswith("I2:") for finding in found(ForgetsOldFolders))
+    assert found(StrictDisk) == []
+
+
+class FsyncsAgain(StrictDisk):
+    """The first fsync of a video fails, and the second is believed."""
+
+    _has_failed = False
+
+    def fdatasync(self, fd: int) -> None:
+        if not self._has_failed and self._file(fd).pending:
+            self._has_failed = True
+            try:
+                self.fail_sync(fd)
+            except OSError:
+                pass
+        super().fdatasync(fd)
+
+
+def test_a_second_fsync_after_one_that_failed_is_found() -> None:
+    """What can be read is not what is on the disk."""
+    assert is_found("I1", FsyncsAgain)
+
+
+def test_bytes_that_count_before_they_are_synced_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger speaks of more than the disk holds."""
+    monkeypatch.setattr(LocalPart, "_sync", unsynced)
+    assert is_found("I13")
+
+
+def test_bytes_that_go_before_the_ledger_knows_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restart that empties the file first."""
+
+    async def wrong_way_round(self: Intake) -> None:
+        self.saved = NOTHING
+        await self.part.restart()
+        await self._report.durable(NOTHING)
+
+    monkeypatch.setattr(Intake, "_forget", wrong_way_round)
+    assert is_found("I13", faults=("regenerate-mdat",))
+
+
+def test_a_tag_manifest_before_its_tags_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would call a bag whole that is not."""
+
+    async def wrong_way_round(vault: Any, holdings: Any, now: Any, *_: Any) -> None:
+        lines = manifest._Lines(holdings)
+        text = "".join([chunk async for chunk in lines.chunks()])
+        texts = {
+            bag.BAGIT: bag.DECLARATION, bag.MANIFEST: text,
+            bag.BAG_INFO: bag.bag_info(lines.count, lines.bytes, now, manifest.AGENT, None),
+        }  # fmt: skip
+        hashes = {name: bag_hash(text) for name, text in texts.items()}
+        await vault.write_tag_file(bag.TAG_MANIFEST, [bag.tag_manifest(hashes)])
+        for name, text in texts.items():
+            await vault.write_tag_file(name, [text])
+
+    monkeypatch.setattr(night, "write_bag", wrong_way_round)
+    monkeypatch.setattr(opening, "write_bag", wrong_way_round)
+    assert is_found("bag")
+
+
+def bag_hash(text: str) -> str:
+    """SHA-256 as hex."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,11 @@
+# Long proofs, beside `make test`: minutes to hours.
+N ?= 200
+IMAGES ?= 100
+
+crash: $(DEV)    ## a power cut at every change of the disk, IMAGES=n of what it may leave each
+	@$(PY) -m tests.crash $(IMAGES) $(ONLY)
+
+kill: $(DEV)    ## N real kills of the real program at random moments
+	@$(PY) -m pytest tests/crash -m slow --kills $(N)
+
+.PHONY: crash kill
