@@ -9,3 +9,9 @@ kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)
 
 .PHONY: crash kill
+
+SECONDS ?= 30
+fuzz: $(GATES)    ## every parser of foreign bytes, SECONDS=n each, steered by coverage
+	@$(PY) -m tests.fuzz $(SECONDS)
+
+.PHONY: fuzz

@@ -79,9 +79,8 @@ def _by_magnitude(number: float, now: Instant) -> float | None:
 
 
 def _count(text: str | None) -> int | None:
-    if text is None or not re.fullmatch(r"\s*-?[0-9]{1,18}(\.[0-9]{0,18})?\s*", text):
-        return None
-    return max(0, int(float(text)))
+    found = re.fullmatch(r"\s*(-?[0-9]{1,18}(?:\.[0-9]{0,18})?)\s*", text or "")
+    return max(0, int(float(found[1]))) if found else None  # float() knows less white space
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,12 @@ def test_the_start_is_slow() -> None:
     assert pacing.calls(rate, 0, T0) == 4
 
 
+@pytest.mark.parametrize("space", ["\x1c", "\x1e", "\x85", "\u2003", " \t"])
+def test_a_count_may_stand_in_any_white_space(space: str) -> None:
+    """Python's readers of text and of numbers do not agree on what is one."""
+    assert pacing.news({"X-RateLimit-Limit": f"{space}12{space}"}, T0).limit == 12
+
+
 def test_a_call_without_an_answer_counts_as_spent() -> None:
     """A timeout may have been counted by the server: one less for us."""
     assert pacing.calls(pacing.lost(known(5)), 0, T0) == 4
