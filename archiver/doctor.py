@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archiver.account import Account
-from archiver.adapters.clock import SystemClock
+from archiver.adapters.clock import SKEW_MOST_S, SystemClock
 from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
-from archiver.console_text import many
-from archiver.core.model import Channel
+from archiver.console_text import many, span
+from archiver.core.model import Channel, Instant
 from archiver.errors import ArchiverError, Misfortune
 from archiver.met import met
 from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading, standing
 
-_SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
+_STALE_S = 36 * 3600.0  # a nightly job that missed a night
 _FREE_LEAST = 5 << 30
 _API = "API"  # also where nobody answers at all
 _WAIT_S = 10.0  # a person waits for the answer
@@ -52,7 +52,7 @@ async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S)
     elif checks[1].ok:
         checks += await _vendor(account, wait_s)
     if dest is not None:
-        checks += [_disk(dest), await _archive(dest)]
+        checks += [_disk(dest), *await _archive(dest)]
     return checks
 
 
@@ -96,7 +96,7 @@ async def _vendor(account: Account, wait_s: float) -> list[Check]:
     if checks[0].ok:  # who was refused a token has not come as far as the API
         checks.append(Check(_API, ok=True, found="answers"))
     skew = clock.skew_s
-    advice = "" if abs(skew) <= _SKEW_MOST_S else "Set the clock of this machine (NTP)."
+    advice = "" if abs(skew) <= SKEW_MOST_S else "Set the clock of this machine (NTP)."
     found = "agrees with the server's" if abs(skew) < 1 else f"{-skew:+.0f} s from the server's"
     checks.append(Check("clock", ok=not advice, found=found, advice=advice))
     return checks
@@ -146,14 +146,32 @@ def _disk(dest: str) -> Check:
     return Check("disk", ok=True, found=f"{free >> 30} GiB free")
 
 
-async def _archive(dest: str) -> Check:
+async def _archive(dest: str) -> list[Check]:
     try:
         if not has_ledger(dest):
-            return Check("archive", ok=True, found="none yet: `archiver run` makes it")
+            return [Check("archive", ok=True, found="none yet: `archiver run` makes it")]
         async with reading(dest) as ledger:
             files, size = await ledger.holdings_count_bytes()
+            well_at = await ledger.last_well_at()
     except ArchiverError as error:
-        return Check("archive", ok=False, found=str(error), advice=error.hint)
+        return [Check("archive", ok=False, found=str(error), advice=error.hint)]
     pid = running(Path(dest) / PRIVATE / "lock")
     busy = "" if pid is None else f"; a run is going on (pid {pid})"
-    return Check("archive", ok=True, found=f"{files} files, {size >> 20} MiB{busy}")
+    return [
+        Check("archive", ok=True, found=f"{files} files, {size >> 20} MiB{busy}"),
+        _last(well_at),
+    ]
+
+
+def _last(well_at: Instant | None) -> Check:
+    """Whether the nightly job does its work; a job that never starts tells nobody."""
+    if well_at is None:
+        return Check("last run", ok=True, found="none yet")
+    age_s = SystemClock().now() - well_at
+    if age_s <= _STALE_S:
+        return Check("last run", ok=True, found=f"well, {span(max(0.0, age_s))} ago")
+    met("O05")
+    return Check(
+        "last run", ok=False, found=f"none has ended well for {span(age_s)}",
+        advice="Does the nightly job start? `archiver status` tells how the last runs ended.",
+    )  # fmt: skip

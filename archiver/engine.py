@@ -28,6 +28,8 @@ from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
 
 _WINDOW = 200  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
+_GAP_S = 30.0  # a nap that lasted so much longer was the machine's
+_NAP_S = 60.0  # the longest time without a look at the clock
 _LAST_S = 60.0  # for what is in the air when the waiting is over: no call lasts longer
 
 
@@ -115,9 +117,16 @@ class Engine:
             ending = self._ending(todo, now)
             if ending is not None:
                 return ending
-            with anyio.move_on_after(max(0.0, self._wake_at(todo) - now)):
+            # A loop's timers stand still while the machine sleeps: what is due then is seen soon.
+            nap_s = min(_NAP_S, self._wake_at(todo) - now)
+            with anyio.move_on_after(max(0.0, nap_s)):
                 await self._changed.wait()
             await anyio.sleep(_PAUSE_S)
+            gap_s = self._world.clock.now() - now - max(0.0, nap_s)
+            if gap_s > _GAP_S:
+                # The machine slept: nobody waited, and nothing could make progress.
+                met("L25")
+                self._last_progress = Instant(self._last_progress + gap_s)
 
     def _wake_at(self, todo: Plan) -> float:
         limit_at = self._last_progress + self._limits.max_wait_s

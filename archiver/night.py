@@ -10,6 +10,7 @@ from dataclasses import replace
 import anyio
 
 from archiver.account import Account
+from archiver.adapters.clock import SKEW_MOST_S
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
@@ -168,6 +169,12 @@ class _Night:
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         wanted_bytes = await ledger.wanted_bytes(options.variant)
         self._tally.expect(await ledger.counts(options.variant), wanted_bytes)
+        if abs(skew_s := self._clock.skew_s) > SKEW_MOST_S:
+            met("L24")
+            self._tally.said(
+                f"this machine's clock is {-skew_s:+.0f} s from the vendor's, which is gone by; "
+                "set it (NTP)", warning=True,
+            )  # fmt: skip
         self._tally.said(f"{self._selected} of {lister.listed} listed videos are selected")
 
     async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:

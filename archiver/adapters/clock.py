@@ -2,21 +2,30 @@
 
 Rule 1: the skew is moved as little as the answers allow; a clock that is right stays untouched.
 Rule 2: after the first answer, a leap needs two that agree: a cache on the way tells an old time.
+Rule 3: this machine's clock is read once; whoever sets it during a run changes nothing.
+Rule 4: after the machine has slept, what was known of the server's clock is in doubt.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from archiver.core.model import Instant
 from archiver.core.pacing import http_date
+from archiver.met import met
 from archiver.ports import Clock
+
+log = logging.getLogger(__name__)
 
 LONGEST_NAP_S = 60.0  # the skew may change while we sleep: look again
 LEAP_S = 60.0  # hosts of one vendor differ by less
+SKEW_MOST_S = 60.0  # a clock this wrong misdates files and breaks TLS sooner or later
+GAP_S = 30.0  # a sleep, or a step of this machine's clock, that is worth a thought
 EARLIEST, LATEST = 1_577_836_800.0, 4_102_444_800.0  # 2020 to 2100: beyond, it is no clock
 
 
@@ -30,8 +39,15 @@ class WaitingClock(Clock, Protocol):
 
 def elapsed_s() -> float:
     """Seconds that also pass while the machine sleeps, where the system can tell."""
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; macOS's monotonic stops asleep
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+    # On Linux one clock stops asleep and another does not; on macOS they are called otherwise.
+    name = "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
+    number = getattr(time, name, None)
+    return time.monotonic() if number is None else time.clock_gettime(number)
+
+
+def asleep_s() -> float:
+    """Seconds that the machine has slept, from a start that nobody knows."""
+    return elapsed_s() - time.monotonic()
 
 
 class SystemClock:
@@ -41,6 +57,7 @@ class SystemClock:
         wall: Unix seconds, read once.
         elapsed: seconds that only grow.
         sleep: waits for that many seconds.
+        asleep: seconds that the machine has slept.
     """
 
     def __init__(
@@ -48,9 +65,11 @@ class SystemClock:
         wall: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = elapsed_s,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        asleep: Callable[[], float] = asleep_s,
     ) -> None:
-        self._elapsed, self._sleep = elapsed, sleep
-        self._start = wall() - elapsed()
+        self._wall, self._elapsed, self._sleep, self._asleep = wall, elapsed, sleep, asleep
+        self._start = self._wall_start = wall() - elapsed()
+        self._slept_s = asleep()
         self._skew_s = 0.0
         self._is_set = False
         self._doubted_s: float | None = None
@@ -70,6 +89,7 @@ class SystemClock:
         Its resolution is one second, so the server's clock stood in [date, date + 1) at some
         moment between sending and the answer: that bounds the skew on both sides.
         """
+        self._look_up()
         said = http_date(date)
         if said is None or not EARLIEST <= said <= LATEST:
             return
@@ -82,6 +102,18 @@ class SystemClock:
             self._doubted_s = skew_s
             return
         self._skew_s, self._is_set, self._doubted_s = skew_s, True, None
+
+    def _look_up(self) -> None:
+        """See what was done to this machine's clocks since the last answer."""
+        step_s = self._wall() - self._elapsed() - self._wall_start
+        if abs(step_s) > GAP_S:
+            met("L23")
+            log.warning("this machine's clock was set by %+.0f s; this run goes by its own", step_s)
+            self._wall_start += step_s
+        slept_s, self._slept_s = self._slept_s, self._asleep()
+        if self._slept_s - slept_s > GAP_S:
+            met("L25")
+            self._is_set = False  # the next answer is believed, wherever the clock stands now
 
     async def sleep_until(self, at: Instant) -> None:
         """Return when ``now()`` is *at* or later."""

@@ -103,7 +103,7 @@ class _Attention:
         self._patience.cancel()
 
     def _draw(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._hook.tell(Lines.tick)
+        self._hook.tell(lambda to: to.tick())
         self._drawing = loop.call_later(_DRAW_EVERY_S, self._draw, loop)
 
     def _interrupted(

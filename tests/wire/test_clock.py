@@ -109,3 +109,20 @@ def test_the_real_clock_never_goes_back() -> None:
     clock = SystemClock()
     seen = [clock.now() for _ in range(1_000)]
     assert seen == sorted(seen)
+
+
+def test_after_a_sleep_the_first_answer_is_believed() -> None:
+    """Where the system cannot say how long it slept, only the server can: at once, not twice."""
+    slept_s = 0.0
+    machine = Machine()
+    machine.clock = SystemClock(
+        lambda: WALL + machine.elapsed_s - 500.0, lambda: machine.elapsed_s, machine.sleep,
+        lambda: slept_s,
+    )  # fmt: skip
+    machine.hear(0.0, 0.1)
+    machine.hear(28_800.0, 0.1)
+    assert machine.clock.skew_s == 0.0
+    machine.hear(0.0, 0.1)
+    slept_s = 28_800.0
+    machine.hear(28_800.0, 0.1)
+    assert abs(machine.clock.skew_s - 28_800.0) <= 1.2

@@ -198,6 +198,16 @@ def last_runs(db: sqlite3.Connection, count: int) -> list[dict[str, Any]]:
     return [json.loads(summary) for (summary,) in found]
 
 
+def last_well_at(db: sqlite3.Connection) -> Instant | None:
+    """When the last run ended with code 0 or 5; else when the first began."""
+    ended = "SELECT ended_at, summary FROM run WHERE summary IS NOT NULL ORDER BY id DESC"
+    for ended_at, summary in db.execute(ended):
+        if json.loads(summary).get("exit_code") in (0, 5):
+            return Instant(ended_at)
+    first = db.execute("SELECT min(started_at) FROM run").fetchone()[0]
+    return None if first is None else Instant(first)
+
+
 def last_run_ended(db: sqlite3.Connection) -> bool:
     """The last run came to its end; False while one goes on, and after a kill."""
     found = db.execute("SELECT ended_at IS NOT NULL FROM run ORDER BY id DESC LIMIT 1").fetchone()

@@ -103,6 +103,13 @@ class Reader:
         """The reports of the last runs that ended, newest first."""
         return await self._writer.read(partial(catalogue.last_runs, count=count))
 
+    async def last_well_at(self) -> Instant | None:
+        """When the last run ended that ended well (code 0) or was stopped (5).
+
+        Where there was none, when the first one began; None before that.
+        """
+        return await self._writer.read(catalogue.last_well_at)
+
     async def last_run_ended(self) -> bool:
         """The last run came to its end; False while one goes on, and after a kill."""
         return await self._writer.read(catalogue.last_run_ended)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
 from archiver.core.lifecycle import Event, apply
 from archiver.core.model import Channel, Instant, Job, JobKey, Video, VideoId
+from archiver.met import met
+
+RUNS_IN_FULL = 100  # reports that are kept with every failure they tell
 
 
 class SqliteLedger(Reader):
@@ -137,10 +141,23 @@ class SqliteLedger(Reader):
         return await self._writer.write(begin)
 
     async def end_run(self, run_id: int, summary_json: str, now: Instant) -> None:
-        """Write down how a run ended; *summary_json* is its public report."""
-        await self._execute_many(
-            "UPDATE run SET ended_at = ?, summary = ? WHERE id = ?", [(now, summary_json, run_id)]
-        )
+        """Write down how a run ended; *summary_json* is its public report.
+
+        Of runs long ago the counts are kept, and no longer what failed in each: after years of
+        nights that would fill a disk.
+        """
+
+        def end(db: sqlite3.Connection) -> None:
+            ended = "UPDATE run SET ended_at = ?, summary = ? WHERE id = ?"
+            db.execute(ended, (now, summary_json, run_id))
+            old = run_id - RUNS_IN_FULL
+            found = db.execute("SELECT summary FROM run WHERE id = ?", (old,)).fetchone()
+            if found is not None and found[0] is not None:
+                met("O15")
+                short = json.dumps({**json.loads(found[0]), "failures": []})
+                db.execute("UPDATE run SET summary = ? WHERE id = ?", (short, old))
+
+        await self._writer.write(end)
 
     async def _execute_many(self, statement: str, values: Sequence[tuple[object, ...]]) -> None:
         def execute(db: sqlite3.Connection) -> None:
