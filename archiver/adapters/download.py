@@ -124,7 +124,7 @@ class _Transfer:
         self._wire, self._url, self._source = wire, url, fingerprint(url)
         self._intake, self._part, self._report = intake, intake.part, report
         self._throttle, self._limits, self._stall_s = throttle, limits, stall_s
-        self._witnessed = False
+        self._witnessed = self._reached = False
 
     async def run(self) -> Saved:
         step: _Step = resume.first_ask(self._intake.saved, self._source)
@@ -151,7 +151,8 @@ class _Transfer:
         A host that announces more than it has would be asked for ever.
         """
         offset = self._part.offset
-        if offset != before.bytes or offset == 0 or not await closes(self._part):
+        is_same = self._reached and offset == before.bytes > 0
+        if not is_same or not await closes(self._part):
             return None
         met("D07")
         return replace(self._intake.saved, bytes=offset, total=offset, measured=True)
@@ -197,7 +198,7 @@ class _Transfer:
             met("D27")
             raise CorruptError(f"{answer.origin}: the file is empty")
         await self._intake.forget()
-        self._intake.saved = fresh
+        self._intake.saved, self._reached = fresh, True
         await self._copy(body, first, answer)
 
     async def _append(self, answer: Answer, start: int, grown: Saved) -> bool:
@@ -206,7 +207,8 @@ class _Transfer:
         if first is None:
             met("D12", "D15")  # another file, or another place of it
             return False
-        self._intake.saved = grown  # from here on, and not before, it is known to fit
+        # From here on, and not before, it is known to fit.
+        self._intake.saved, self._reached = grown, True
         await self._copy(body, first, answer)
         return True
 

@@ -100,6 +100,19 @@ def test_a_file_that_ends_twice_at_the_same_byte_may_still_be_cut(
         assert re.search("ended|broke off|no byte", told.job.reason)
 
 
+def test_a_line_that_breaks_where_a_box_ends_has_not_said_so_twice(tmp_path: Path) -> None:
+    """D07: the second time the host never came so far: that is no second word."""
+    rest = (500).to_bytes(4, "big") + b"free" + bytes(492)
+    content = video() + rest
+    file = File(content)
+    answers = in_turn(
+        lambda r: cut(file(r), SIZE, "close"), lambda r: cut(file(r), 1000, "close"), file
+    )
+    told = story(tmp_path, answers, most=4)
+    assert told.kinds == [Delayed, Delayed, Fetched]
+    assert told.stored == content
+
+
 def test_a_box_without_an_end_needs_a_length_or_a_second_time(tmp_path: Path) -> None:
     """D05: closed by the host without any length, an open last box looks whole wherever it ends."""
     content = _open_ended()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp.abc import ResolveResult
 
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download_body import Limits
@@ -19,6 +22,7 @@ from archiver.errors import (
 )
 from tests.wire.download_bench import LOCAL, SIZE, Bench, bench, video
 from tests.wire.raw_server import File, Reply, Then, chunked, cut, in_turn, reply
+from tests.wire.test_address_policy import Names
 
 
 @pytest.mark.parametrize(
@@ -265,3 +269,57 @@ def test_redirects_come_to_an_end(tmp_path: Path) -> None:
         assert len(b.server.requests) == 6
 
     bench(tmp_path, lambda r: reply(302, b"", "Location: /again"), body)
+
+
+ENDLESS_HEAD = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(100_000))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        ENDLESS_HEAD,
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1_000_000,
+        b"HTTP/1.1 " + b"200" * 100_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\nETag: one",
+    ],
+)
+def test_a_head_without_an_end_is_not_read_for_ever(tmp_path: Path, raw: bytes) -> None:
+    """Its fields are few and short, and it has the time of one silence in all."""
+
+    async def body(b: Bench) -> None:
+        with pytest.raises((BrokenError, WeatherError)):
+            await b.fetch()
+
+    bench(tmp_path, lambda r: Reply(raw, "stall"), body, limits=Limits(stall_s=0.3))
+
+
+@pytest.mark.parametrize("length", [None, 10, 10**15])
+def test_the_body_of_a_redirect_is_not_waited_for(tmp_path: Path, length: int | None) -> None:
+    """Whatever it promises: nobody wants it."""
+    content = video()
+    there = reply(302, b"moved", "Location: /there", then="stall", length=length)
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        assert b.content == content
+
+    bench(tmp_path, in_turn(there, File(content)), body, limits=Limits(stall_s=0.3))
+
+
+def test_a_name_that_takes_for_ever_to_resolve_is_weather(tmp_path: Path) -> None:
+    """The way to the host counts as waiting for it."""
+
+    class Hanging(Names):
+        async def resolve(self, host: str, port: int = 0, *_: Any) -> list[ResolveResult]:
+            await asyncio.Event().wait()
+            return []
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(WeatherError, match="in time"):
+            await b.fetch(url="http://cdn.example/x")
+
+    bench(
+        tmp_path, in_turn(), body, limits=Limits(stall_s=0.1), names=Hanging(),
+        account=replace(LOCAL, allow_insecure_http=True),
+    )  # fmt: skip

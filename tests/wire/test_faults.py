@@ -86,6 +86,37 @@ def test_a_fault_alone_is_survived_in_one_night(tmp_path: Path, name: str) -> No
     hastily(story())
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["length-too-large", "gzip", "chunked", "redirect", "ignore-range", "no-range-support",
+     "etag-per-request", "weak-etag"],
+)  # fmt: skip
+def test_a_download_host_that_is_always_so_is_lived_with(tmp_path: Path, name: str) -> None:
+    """What strikes each answer must not keep a file out of the archive."""
+
+    async def story() -> None:
+        faults = (f"{name}!", *BREAK)
+        _, vendor = await survive(tmp_path / "archive", faults, videos=3, size=(400_000, 900_000))
+        assert vendor.stats["faults"][name] >= 3
+
+    hastily(story())
+
+
+@pytest.mark.parametrize("marks", [("no-etag",), ("weak-etag",), ("etag-per-request",)])
+@pytest.mark.parametrize("other", ["regenerate-moov", "regenerate-mdat", "swap-mid-body"])
+def test_bytes_of_two_generations_are_never_mixed(
+    tmp_path: Path, marks: tuple[str, ...], other: str
+) -> None:
+    """Equal size and date, no ETag to tell them apart, cut behind the first MiB: compared."""
+
+    async def story() -> None:
+        size = (3_000_000, 4_000_000)
+        _, vendor = await survive(tmp_path / "archive", (other, *marks), videos=3, size=size)
+        assert vendor.stats["faults"][other] == 3
+
+    hastily(story())
+
+
 def test_all_faults_together_are_survived(tmp_path: Path, seed: int) -> None:
     """Each at one opportunity in fifty."""
     every = tuple(f"{name}:0.02" for name in PASSING)
