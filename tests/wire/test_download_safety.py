@@ -257,12 +257,9 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     bench(tmp_path, in_turn(), body)
 
 
-@pytest.mark.parametrize("size", [140_000, 200_000, 260_000, SIZE, 1_000_000])
+@pytest.mark.parametrize("size", [140_000, SIZE, 1_000_000])
 def test_a_limit_slower_than_the_host_loses_nothing(tmp_path: Path, size: int) -> None:
-    """D35: the host sends all and closes while we still read at our own pace.
-
-    aiohttp 3.14.0 to 3.14.3 fail where the last read of the socket is what fills their buffer.
-    """
+    """D35: the host sends all and closes while we still read at our own pace."""
     content = video(size)
 
     async def breath(seconds: float) -> None:
