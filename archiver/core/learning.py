@@ -88,9 +88,10 @@ class Learnt:
         """*job*'s version has an address: what that tells of the vendor's habits.
 
         Generation time and window show only where the version was just made: after an outage, or
-        in the next run, it may have been ready for hours before anybody looked.
+        in the next run, it may have been ready for hours before anybody looked.  And a time in the
+        future was written by a clock that was wrong.
         """
-        if job.asked_at is None or job.link is not None:
+        if job.asked_at is None or job.asked_at > now or job.link is not None:
             return
         looked_at = job.asked_at if job.pending_at is None else job.pending_at
         if now - looked_at <= 1.1 * max(_LOOKING_S, self.generation_s or 0.0):

@@ -149,14 +149,15 @@ def poll_at(
     After each failure the first look comes in half the time: a file that is made sooner than most
     and does not live long would never be seen.
     """
-    # Asked in the future: by a clock that was wrong.
-    asked_at = now if job.asked_at is None else min(now, job.asked_at)
-    passed_s = now - asked_at
     first_s = policy.poll_first_s
     if generation_s is not None:
         first_s = max(0.05, generation_s * 0.5 ** min(job.failures, 5))
+    passed_s = 0.0 if job.asked_at is None else now - job.asked_at
+    if passed_s < 0:
+        # Asked in the future: by a clock that was wrong.  How often we polled tells the time.
+        passed_s = first_s * policy.poll_factor ** min(job.polls, 30) if job.polls else 0.0
     if passed_s < first_s * 0.9:
-        return Instant(asked_at + first_s * _jitter(job, "first"))
+        return Instant(now - passed_s + first_s * _jitter(job, "first"))
     wait_s = max(policy.poll_factor * policy.poll_first_s, (policy.poll_factor - 1) * passed_s)
     most_s = min(policy.poll_most_s, max(0.2, 0.1 * window_s))
     return Instant(now + min(most_s, wait_s) * _jitter(job, "poll"))

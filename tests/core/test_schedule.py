@@ -313,6 +313,15 @@ def test_a_request_of_a_clock_that_was_ahead_is_polled_like_any_other(ahead_s: f
     assert poll_at(asked, NOW, None, DAY, POLICY) == pytest.approx(NOW + 1, abs=0.06)
 
 
+def test_a_clock_that_was_ahead_does_not_make_every_poll_the_first() -> None:
+    """Else a file that was asked for three hours ahead is polled without a pause for as long."""
+    asked = job(state=JobState.REQUESTED, asked_at=Instant(NOW + 10_800))
+    waits = [poll_at(replace(asked, polls=n), NOW, 0.05, DAY, POLICY) - NOW for n in range(40)]
+    assert waits[1] >= 1.5
+    assert waits[20] >= 250
+    assert all(wait <= 316 for wait in waits)
+
+
 def test_later_polls_wait_longer_but_never_over_five_minutes_nor_a_tenth_of_the_window() -> None:
     """A slow file costs few calls, and a short window is not slept away."""
     asked = job(state=JobState.REQUESTED, asked_at=Instant(NOW - 100))
