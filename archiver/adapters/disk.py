@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import sys
-from asyncio import get_running_loop
+from asyncio import CancelledError, get_running_loop, shield
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -216,9 +216,20 @@ class Threads:
     def __init__(self, count: int = 4) -> None:
         self.pool = ThreadPoolExecutor(count, thread_name_prefix="disk")
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do *work* in a thread; a cancelled wait does not stop a thread that has begun."""
-        return await get_running_loop().run_in_executor(self.pool, work)
+    async def run(self, work: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:
+        """Do *work* in a thread; a cancelled wait does not stop a thread that has begun.
+
+        Args:
+            undo: takes back what *work* brings where nobody waits for it any more.
+        """
+        doing = get_running_loop().run_in_executor(self.pool, work)
+        if undo is None:
+            return await doing
+        try:
+            return await shield(doing)
+        except CancelledError:
+            doing.add_done_callback(lambda done: done.exception() or undo(done.result()))
+            raise
 
     def close(self) -> None:
         """Wait for what was begun."""

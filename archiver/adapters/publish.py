@@ -110,7 +110,9 @@ class LocalVault:
         """Open the part of *key*, cut back to what is durable."""
         name = part_name(key)
         fd, kept = await self._run(
-            "opening a download", lambda: self._placer.open_part(name, saved.bytes)
+            "opening a download",
+            lambda: self._placer.open_part(name, saved.bytes),
+            lambda opened: os.close(opened[0]),
         )
         part = LocalPart(
             fd, self._home.parts, self._os, self._threads,
@@ -262,9 +264,11 @@ class LocalVault:
             placed.sha256, self._now(), provenance if kind == key.kind else "{}",
         )  # fmt: skip
 
-    async def _run(self, doing: str, work: Callable[[], T]) -> T:
+    async def _run(
+        self, doing: str, work: Callable[[], T], undo: Callable[[T], None] | None = None
+    ) -> T:
         try:
-            return await self._threads.run(work)
+            return await self._threads.run(work, undo)
         except OSError as error:
             raise refusal(error, doing) from error
 

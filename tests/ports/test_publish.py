@@ -22,6 +22,7 @@ from archiver.errors import CorruptError, DestinationError
 from archiver.ports import Part, Shelf, Vault
 from archiver.records.info import info_json, is_info_of
 from tests.ports.disk_world import MP4, NOW, FailingOs, fetched, fill, opened, shelf_of, tree
+from tests.sim.loop import SimLoop, simulate
 
 KEY = JobKey(VideoId(5))
 SHELF = shelf_of()
@@ -73,6 +74,24 @@ def published(tmp_path: Path, job: Job, system: Os | None = None) -> list[str]:
 
     in_vault(tmp_path, publish, system)
     return paths
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="who is open is not told here")
+def test_an_opening_that_is_called_off_leaves_nothing_open(tmp_path: Path, seed: int) -> None:
+    """The thread goes on when nobody waits for what it opens."""
+
+    async def call_off() -> None:
+        with opened(tmp_path) as vault:
+            before = os.listdir("/proc/self/fd")
+            opening = asyncio.create_task(vault.part(KEY, NOTHING))
+            await asyncio.sleep(0)
+            opening.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+            await asyncio.sleep(1.0)  # of simulated time
+            assert os.listdir("/proc/self/fd") == before
+
+    simulate(SimLoop(seed), call_off())
 
 
 def test_a_download_gets_its_name_with_its_sidecar(tmp_path: Path) -> None:
