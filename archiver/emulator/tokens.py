@@ -16,6 +16,7 @@ from typing import Any
 from archiver.emulator.config import EmulatorConfig
 
 GRACE_S = 2.0  # calls that were on their way already when a 429 was sent
+PROBE_S = 890.0  # who looks again after a quarter of an hour is not impatient: a reset can be wrong
 REFRESH_LIFE_S = 30 * 86_400
 CODE_LIFE_S = 600
 
@@ -156,14 +157,14 @@ class Quota:
 
     Attributes:
         limited: how many 429s it has given.
-        impatient: how many of them to calls that came long after the first of their period.
+        impatient: how many of them to calls that came although they could know better.
     """
 
     def __init__(self, config: EmulatorConfig) -> None:
         self._config = config
         self._period = -1
         self._used = 0
-        self._refused_at = float("inf")
+        self._first_refused_at, self._last_refused_at = float("inf"), 0.0
         self.limited = self.impatient = 0
 
     def spend(self, now: float) -> tuple[bool, dict[str, str]]:
@@ -173,13 +174,15 @@ class Quota:
             return True, {}
         period = int(now // period_s)
         if period != self._period:
-            self._period, self._used, self._refused_at = period, 0, float("inf")
+            self._period, self._used, self._first_refused_at = period, 0, float("inf")
         self._used += 1
         allowed = self._used <= limit
         if not allowed:
             self.limited += 1
-            self.impatient += now > self._refused_at + GRACE_S
-            self._refused_at = min(self._refused_at, now)
+            on_its_way = now - self._first_refused_at <= GRACE_S
+            self.impatient += not on_its_way and now - self._last_refused_at < PROBE_S
+            self._first_refused_at = min(self._first_refused_at, now)
+            self._last_refused_at = now
         return allowed, self.headers(now)
 
     def headers(self, now: float, *, always: bool = False) -> dict[str, str]:
