@@ -83,12 +83,14 @@ class SimLoop(asyncio.BaseEventLoop):
         self._alarms = deque(sorted([*self._alarms, (step, callback)], key=lambda alarm: alarm[0]))
 
     def timers(self, owner: str) -> list[asyncio.TimerHandle]:
-        """The timers of *owner* that are still set."""
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        """The timers of *owner* that are still set, beside those of the network."""
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
         return [
             timer
             for timer in scheduled
-            if not timer.cancelled() and _context_of(timer).get(OWNER, "") == owner
+            if not timer.cancelled()
+            and timer._context.get(OWNER, "") == owner
+            and not isinstance(getattr(timer._callback, "__self__", None), asyncio.BaseTransport)
         ]
 
     def create_task(
@@ -226,10 +228,6 @@ class _Hands:
             if not work.waiter.cancelled() or work.begins_at <= self._loop.time():
                 work.do()
         self._shutdown(wait, cancel_futures=cancel_futures)
-
-
-def _context_of(timer: asyncio.TimerHandle) -> Any:
-    return timer._context  # type: ignore[attr-defined]
 
 
 async def _no_names(host: str) -> list[str]:

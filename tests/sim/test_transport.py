@@ -276,13 +276,13 @@ def test_bytes_for_a_closed_end_are_answered_with_a_reset() -> None:
     assert isinstance(client.error, ConnectionResetError)
 
 
-def test_a_killed_process_hears_nothing_more() -> None:
+def test_a_killed_process_reads_nothing_more() -> None:
     def scene(client: Ear, server: Ear, pair: Pair) -> None:
         pair.server.write(bytes(10))
         pair.client.vanish()
 
     client, server = played(scene)
-    assert client.told == ["made"]
+    assert client.told == ["made", "lost"]
     assert client.came == b""
     assert isinstance(server.error, ConnectionResetError)
 

@@ -161,10 +161,16 @@ class MemoryTransport(asyncio.Transport):
         self._soon(self._lose, None)
 
     def vanish(self) -> None:
-        """End without a word to this side's protocol, as when its process is killed."""
+        """Be gone at once, as when the process is killed: not one byte more is read or sent."""
         if not self._lost:
-            self._closing = self._lost = True
+            self._closing, self._way = True, Way(self._way.latency_s, window_bytes=0)
             self._later(self._peer, self._peer._break, _reset())
+            self._soon(self._lose, _reset())
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing more arrive for so long, on either side."""
+        for end in (self, self._peer):
+            end._arrives_at = max(end._arrives_at, self._loop.time()) + seconds
 
     # The line
 

@@ -1,0 +1,81 @@
+"""The real program, client and emulator in simulated worlds: every promise holds, again and again.
+
+``make sim SEED=n`` replays a world; here are a few, and what the simulation itself must hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
+from tests.sim import http_world
+from tests.sim.http_drawn import FAULTS, draw
+
+TELLS = """
+import json, sys
+from tests.sim.http_world import run
+print(json.dumps([[run(seed).trace, run(seed).steps] for seed in map(int, sys.argv[1:])]))
+"""
+# What aiohttp takes from outside by itself.  The connector's clock and dice are replaced; cookies,
+# multipart bodies, websockets, digests and access logs are not used; the emulator sets its dates.
+KNOWN_OUTSIDE = {
+    "client.py": {"os.urandom"},
+    "client_middleware_digest_auth.py": {"import time", "os.urandom"},
+    "connector.py": {"import random", "from time import monotonic"},
+    "cookiejar.py": {"import time"},
+    "helpers.py": {"import time"},
+    "multipart.py": {"import uuid"},
+    "web_log.py": {"import time"},
+    "web_response.py": {"import time"},
+}
+OUTSIDE = re.compile(
+    r"^\s*(import (?:time|random|uuid|secrets)\b|from (?:time|random|uuid|secrets) import .*)"
+    r"|(os\.urandom)",
+    re.MULTILINE,
+)
+
+
+def test_every_promise_holds(seed: int) -> None:
+    outcome = http_world.run(10 * seed)
+    assert not outcome.failure
+
+
+def test_a_world_is_the_same_in_another_process() -> None:
+    """Nothing depends on the order of a set, on an address in memory, or on the machine's clock."""
+    seeds = ["20", "40"]
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    told = subprocess.run(
+        [sys.executable, "-c", TELLS, *seeds], env=environment, capture_output=True, check=True
+    )
+    here = [http_world.run(int(seed)) for seed in seeds]
+    assert json.loads(told.stdout) == [[outcome.trace, outcome.steps] for outcome in here]
+    assert all(outcome.steps > 100 for outcome in here)
+    assert any(outcome.fired for outcome in here)
+
+
+def test_a_world_with_fewer_misfortunes_is_otherwise_the_same() -> None:
+    """So that a failure can be shrunk to the misfortunes that it needs."""
+    whole, part = (draw(20, faults) for faults in (None, frozenset({"gzip"})))
+    assert (whole.config.window_s, whole.sizes) == (part.config.window_s, part.sizes)
+    assert http_world.run(20, frozenset()).fired == {}
+
+
+def test_every_misfortune_of_the_emulator_can_be_drawn() -> None:
+    assert set(VENDOR_FAULTS) <= FAULTS
+
+
+def test_nothing_new_in_aiohttp_escapes_the_simulation() -> None:
+    """A clock or dice that appear there would make worlds differ from run to run."""
+    found = {}
+    for path in sorted(Path(aiohttp.__file__).parent.glob("*.py")):
+        matches = {one or two for one, two in OUTSIDE.findall(path.read_text())}
+        if matches:
+            found[path.name] = {re.sub(r" as \w+", "", match).strip() for match in matches}
+    assert found == KNOWN_OUTSIDE
