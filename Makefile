@@ -67,10 +67,16 @@ docs: $(DEV)    ## redraw the life cycle from its table
 	@sed -i.old -e '/^```mermaid/,/^```$$/{//!d;}' -e '/^```mermaid/r docs/lifecycle.mmd' docs/architecture.md
 	@rm docs/architecture.md.old
 
+mutants: $(GATES)    ## break the core in every small way: does a test say so?
+	@$(PY) -m tools.mutants $(MODULES)
+
+audit: $(GATES)    ## known holes in what is installed; fails where nobody can be asked
+	@$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/gates.txt
+
 lock: $(GATES)    ## choose newer versions of what is installed, and write down their hashes
 	@$(PY) -m tools.lock
 
 clean:    ## forget the virtual environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage archiver-demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage mutants archiver-demo
 
-.PHONY: help dev demo check test faults docs lock clean
+.PHONY: help dev demo check test faults docs mutants audit lock clean

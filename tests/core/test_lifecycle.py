@@ -15,6 +15,8 @@ from archiver.core.lifecycle import TRANSITIONS, apply
 from archiver.core.model import (
     FINAL,
     NEVER,
+    NOTHING,
+    NOW,
     Holding,
     Instant,
     Job,
@@ -212,3 +214,94 @@ def test_what_cannot_be_reached_or_is_not_there_leaves_its_reason() -> None:
     assert (fetched.state, fetched.reason) == (JobState.FETCHED, "no moov")
     again = life.Available(Instant(2.0), LINK, Instant(5.0))
     assert apply(job, again).due_at == 5.0
+
+
+AT, DUE = Instant(50.0), Instant(60.0)
+OTHER = Link("https://cdn.example/8?signature=y", Instant(2000.0))
+MORE, LESS = Saved(7, 9), Saved(3, 9)
+# A job that has seen everything: what an event does not name must come out as it went in.
+SEASONED = Job(
+    KEY, due_at=Instant(5.0), asked_at=Instant(1.0), pending_at=Instant(2.0),
+    available_at=Instant(3.0), link=LINK, saved=Saved(4, 9), most_bytes=4, sha256="was",
+    polls=3, failures=2, failing_since=Instant(6.0), ran_out=1, reason="before",
+)  # fmt: skip
+NO_VERSION = {"asked_at": None, "pending_at": None, "available_at": None, "link": None, "polls": 0}
+FORGIVEN = {"failures": 0, "failing_since": None}
+PROGRESS = {"saved": MORE, "most_bytes": 7, **FORGIVEN}
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "changed"),
+    [
+        ("discovered", life.Asked(AT), {"asked_at": AT}),
+        ("requested", life.Pending(AT, DUE), {"pending_at": AT, "due_at": DUE, "polls": 4}),
+        ("discovered", life.Pending(AT, DUE), {"pending_at": AT, "due_at": DUE, "polls": 0}),
+        ("requested", life.Available(AT, OTHER, DUE),
+         {"available_at": AT, "link": OTHER, "due_at": DUE}),
+        ("requested", life.Unavailable(AT, DUE, "none"),
+         {**NO_VERSION, "due_at": DUE, "failures": 3, "ran_out": 2, "reason": "none"}),
+        ("discovered", life.Unavailable(AT, DUE, "none"),
+         {**NO_VERSION, "due_at": DUE, "failures": 3, "reason": "none"}),
+        ("discovered", life.Unavailable(AT, DUE, "none", counted=False),
+         {**NO_VERSION, "due_at": DUE}),
+        ("available", life.RanOut(AT, DUE),
+         {**NO_VERSION, "due_at": DUE, "failures": 3, "ran_out": 2, "reason": "it ran out"}),
+        ("available", life.Progressed(MORE), {**PROGRESS, "due_at": NOW}),
+        ("available", life.Progressed(LESS), {"saved": LESS, "due_at": NOW}),
+        ("available", life.Delayed(AT, "slow", DUE),
+         {"due_at": DUE, "failures": 3, "reason": "slow"}),
+        ("available", life.Delayed(AT, "slow", DUE, MORE),
+         {**PROGRESS, "due_at": DUE, "failures": 1, "failing_since": AT, "reason": "slow"}),
+        ("available", life.LinkRefused(AT, "403", DUE),
+         {"due_at": DUE, "failures": 3, "reason": "403"}),
+        ("available", life.Hindered("storm", DUE, MORE),
+         {**PROGRESS, "due_at": DUE, "reason": "storm"}),
+        ("available", life.Fetched(MORE, "ab", "a flaw"),
+         {**PROGRESS, "due_at": NOW, "sha256": "ab", "reason": "a flaw"}),
+        ("available", life.Corrupt(AT, "holes", DUE, "cd"),
+         {"saved": NOTHING, "sha256": "cd", "due_at": DUE, "failures": 3, "reason": "holes"}),
+        ("fetched", life.Corrupt(AT, "lost", DUE),
+         {"saved": NOTHING, "sha256": None, "due_at": DUE, "failures": 3, "reason": "lost",
+          "link": None, "pending_at": None}),
+        ("fetched", life.Stored((HOLDING,)),
+         {**FORGIVEN, "path": "data/a.mp4", "link": None, "due_at": NEVER}),
+        ("available", life.GaveUp("no"), {"reason": "no", "link": None, "due_at": NEVER}),
+        ("discovered", life.Skipped("on air"),
+         {"reason": "on air", "link": None, "due_at": NEVER}),
+        ("requested", life.NotFound(),
+         {"reason": "the vendor does not know the video (404)", "link": None, "due_at": NEVER}),
+        ("parked", life.Reopened("again"),
+         {**FORGIVEN, "reason": "again", "link": None, "due_at": NOW}),
+        ("gone", life.Reopened("again"),
+         {**FORGIVEN, **NO_VERSION, "reason": "again", "due_at": NOW}),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str | dict) else "",
+)  # fmt: skip
+def test_an_event_changes_what_it_says_and_nothing_else(
+    state: str, event: life.Event, changed: dict[str, object]
+) -> None:
+    """A fact that is lost on the way into the ledger is lost for every later run."""
+    before = replace(SEASONED, state=JobState(state))
+    arrow = TRANSITIONS[before.state][type(event)]
+    assert apply(before, event) == replace(before, **{"reason": "", **changed, "state": arrow})  # type: ignore[arg-type]
+
+
+def test_the_first_failure_is_remembered() -> None:
+    """Parking needs a day since then."""
+    fresh = replace(SEASONED, state=JobState.AVAILABLE, failures=0, failing_since=None)
+    once = apply(fresh, life.Delayed(AT, "slow", DUE))
+    assert (once.failures, once.failing_since) == (1, AT)
+    assert apply(once, life.Delayed(DUE, "slow", DUE)).failing_since == AT
+
+
+def test_a_version_counts_as_run_out_only_where_it_had_an_address() -> None:
+    """A request that the vendor dropped never was a version."""
+    asked = replace(SEASONED, state=JobState.REQUESTED, link=None)
+    assert apply(asked, life.Unavailable(AT, DUE, "none")).ran_out == asked.ran_out
+
+
+def test_an_arrow_that_is_missing_is_named() -> None:
+    """A bug has to be found from its one line."""
+    stored = replace(SEASONED, state=JobState.ARCHIVED)
+    with pytest.raises(life.IllegalTransitionError, match=r"^7\.mp4\.v1: NotFound in state arch"):
+        apply(stored, life.NotFound())

@@ -212,3 +212,98 @@ def test_a_taken_name_is_numbered_before_its_ending() -> None:
     assert naming.numbered("a b.mp4", 2) == "a b (2).mp4"
     assert naming.numbered("a.info.json", 3) == "a (3).info.json"
     assert naming.numbered("a.en-00.vtt", 2) == "a.en-00 (2).vtt"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["\u0301", "\u0903", "\u20dd", "\U0001f3fb", "\U0001f3ff", "\u1161", "\u11ff", "\ud7b0",
+     "\ud7fb"],
+)  # fmt: skip
+def test_a_cut_takes_a_letter_with_its_mark(mark: str) -> None:
+    """Accents of every kind, skin tones, and the later letters of a Korean syllable."""
+    assert naming.clean("a" * 78 + "q" + mark) == "a" * 78
+    assert naming.clean("a" * 70 + "q" + mark) == "a" * 70 + "q" + mark
+
+
+@pytest.mark.parametrize("other", ["\u1200", "\U0001f3fa", "\U0001f400", "\u10ff"])
+def test_a_cut_takes_no_neighbour_for_a_mark(other: str) -> None:
+    """What stands for itself is left out by itself."""
+    assert naming.clean("a" * 78 + "q" + other) == "a" * 78 + "q"
+
+
+@pytest.mark.parametrize("flag", ["\U0001f1e6" * 2, "\U0001f1ff" * 2])
+def test_a_cut_tears_no_flag(flag: str) -> None:
+    """Two letters are a flag; the third begins another."""
+    assert naming.clean("a" * 73 + flag) == "a" * 73
+    assert naming.clean("a" * 72 + flag) == "a" * 72 + flag
+    assert naming.clean("a" * 72 + flag + flag) == "a" * 72 + flag
+    assert naming.clean("a" * 71 + "q" + flag[0]) == "a" * 71 + "q" + flag[0]
+    assert naming.clean("a" * 76 + "q" + flag[0]) == "a" * 76 + "q"
+
+
+def test_a_letter_under_a_heap_of_accents_keeps_as_many_as_fit() -> None:
+    """A title is never cut to nothing."""
+    assert naming.clean("q" + "\u0301" * 60) == "q" + "\u0301" * 39
+
+
+def test_a_name_is_as_long_as_it_may_be() -> None:
+    """What fits exactly is not cut, and what does not is cut by no more than it must."""
+    assert naming.clean("a" * 81) == "a" * 80
+    assert naming.channel_folder(ChannelId(1), "b" * 70) == "b" * 66 + " [1]"
+    assert naming.channel_folder(ChannelId(1), None) == "untitled [1]"
+    longest = naming.place_for(replace(VIDEO, title="t" * 80), "c" * 70)
+    assert longest.stem == f"2019-10-23 {'t' * 24} [124347309]"
+
+
+@pytest.mark.parametrize(("title", "cleaned"), [("XXL", "XXL"), ("\u0903x", "x"), ("\u20ddx", "x")])
+def test_only_marks_dots_and_spaces_are_taken_from_the_beginning(title: str, cleaned: str) -> None:
+    """A mark needs a letter to sit on; a letter needs nothing."""
+    assert naming.clean(title) == cleaned
+
+
+def test_a_display_shows_that_something_was_there() -> None:
+    """A surrogate is no character; a format character is nothing to see; joiners stay."""
+    assert naming.display("a\ud800b\u200bc\u200dd") == "a\ufffdbc\u200dd"
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_the_day_of_a_name_is_that_of_utc() -> None:
+    """And a time outside of all sense is no day."""
+    assert naming.place_for(replace(VIDEO, added_at=Instant(0.5)), "c").stem.startswith(
+        "1970-01-01"
+    )
+    late = replace(VIDEO, added_at=Instant(1571788799.0))
+    assert naming.place_for(late, "c").stem.startswith("2019-10-22")
+    for absurd in (0.0, 1e11):
+        video = replace(VIDEO, added_at=Instant(absurd), created_at=None)
+        assert naming.place_for(video, "c").folder.startswith("data/c/undated/")
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("{title}", "it needs [{id}] once: the number makes names unique."),
+        ("{day} [{id}]", "it knows {date}, {title} once and {id}, and no other field."),
+        ("a} [{id}]", "it knows {date}, {title} once and {id}, and no other field."),
+        ("y" * 21 + " [{id}]", "it is too long: little room would be left for titles."),
+        ("a:b [{id}]", "it has characters that not every disk takes in a name."),
+    ],
+)
+def test_a_template_is_refused_with_the_reason(template: str, sentence: str) -> None:
+    """The user sees the sentence."""
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        naming.parse_template(template)
+
+
+def test_a_template_may_be_as_long_as_there_is_room() -> None:
+    """24 units, with a short title and number."""
+    assert naming.parse_template("y" * 20 + " [{id}]") == "y" * 20 + " [{id}]"
+
+
+def test_the_rest_of_a_name_is_bounded_too() -> None:
+    """A language or a format is the vendor's text as well."""
+    assert naming.file_name("s", "caption", "zh-hant-0-x", 1) == "s.zh-hant-0.vtt"
+    assert naming.file_name("s", "caption", "-en-", 1) == "s.-en.vtt"
+    assert naming.part_name(JobKey(VideoId(7), variant="a" * 40)) == f"7.{'a' * 32}.v1.part"
+    assert naming.part_name(JobKey(VideoId(7), variant="\u00e9")) == "7.und.v1.part"
+    assert naming.numbered("s.chat.json", 2) == "s (2).chat.json"
