@@ -40,7 +40,7 @@ def _weight(job: Job, now: Instant, generation_s: float) -> float:
     if job.state is JobState.AVAILABLE or job.asked_at is None:
         return 1.0
     patience_s = max(_PATIENCE_S, _PATIENCE_FACTOR * generation_s)
-    return min(1.0, patience_s / max(patience_s, now - job.asked_at))
+    return patience_s / max(patience_s, now - job.asked_at)
 
 
 def _left_bytes(job: Job, typical_bytes: int) -> int:

@@ -78,7 +78,6 @@ class Learnt:
         self.slots = slots
         self.meter = Meter()
         self.window_s = DAY_S
-        self.window_seen = False
         self._generation: deque[float] = deque(maxlen=_SAMPLES)
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
         self.slots_idle = True  # a download could begin at once, and none is there to begin
@@ -118,8 +117,7 @@ class Learnt:
         """An address that had just been made lives *seconds*: the shortest one counts."""
         if seconds <= 0:
             return
-        self.window_s = min(self.window_s, seconds) if self.window_seen else min(DAY_S, seconds)
-        self.window_seen = True
+        self.window_s = min(self.window_s, seconds)
         self.meter.span_s = min(60.0, max(1.0, self.window_s / 2))
 
     def fetched(self, size_bytes: int) -> None:
@@ -179,7 +177,7 @@ class Learnt:
 
 def _quantile(samples: deque[int] | deque[float], share: float) -> float:
     ordered = sorted(samples)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[int(share * len(ordered))]
 
 
 def _numbers(values: object) -> list[float]:

@@ -63,3 +63,8 @@ def test_a_question_says_what_it_wants() -> None:
     assert Ask(7).headers() == plain | {"Range": "bytes=7-"}
     assert Ask(0, 1).headers() == plain | {"Range": "bytes=0-0"}
     assert Ask(7, if_range="x").headers() == plain | {"Range": "bytes=7-", "If-Range": "x"}
+
+
+def test_a_range_that_ends_before_it_begins_is_none() -> None:
+    """Not even by one byte."""
+    assert content_range("bytes 5-4/10") is None

@@ -66,3 +66,15 @@ def test_the_tag_manifest_is_sorted() -> None:
     """The same bag gives the same text."""
     text = bag.tag_manifest({"b": SHA, "a": SHA})
     assert text == f"{SHA}  a\n{SHA}  b\n"
+
+
+def test_only_the_end_of_a_line_is_taken_from_a_name() -> None:
+    """A name may end in a space, or in any letter."""
+    assert bag.parse_line(f"{SHA}  a \r\n") == (SHA, "a ")
+    assert bag.parse_line(f"{SHA}  aX\n") == (SHA, "aX")
+
+
+def test_everything_but_the_date_stays() -> None:
+    """Two bags that differ in the day alone are the same."""
+    info = "Bag-Software-Agent: x\nBagging-Date: 2026-11-23\nPayload-Oxum: 1.1\n"
+    assert bag.undated(info) == "Bag-Software-Agent: x\nPayload-Oxum: 1.1\n"

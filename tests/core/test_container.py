@@ -192,3 +192,71 @@ def test_first_bytes_tell_the_kind(head: bytes, variant: str, expected: bool) ->
 def test_error_pages_are_recognised(head: bytes, expected: bool) -> None:
     """A page of text at 200 is not a video."""
     assert container.is_text(head) is expected
+
+
+WIDE_AND_ENDLESS = box(b"mdat", b"d", size=2**60, wide=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "variant", "sentence"),
+    [
+        (b"", "mp4", "the file is empty"),
+        (box(b"ftyp") + box(b"mdat", b"d"), "mp4", "no moov box: nothing can play it"),
+        (box(b"ftyp") + box(b"moov"), "mp4",
+         "no mdat and no moof box: there is no picture and no sound in it"),
+        (SMALL_MP4 + b"abc", "mp4", f"3 stray bytes at {len(SMALL_MP4)}"),
+        (box(b"ftyp") + WIDE_AND_ENDLESS, "mp4",
+         f"cut short: the box mdat at 8 ends at {2**60 + 8}, the file at 25"),
+        (b"FLX" + SMALL_FLV[3:], "flv", "it does not begin with FLV: not an FLV file"),
+        (b"FLV\x01\x05\x00\x00\x00\x08" + bytes(20), "flv", "the FLV header is damaged"),
+        (b"FLV\x01\x05\x01\x00\x00\x09" + SMALL_FLV[9:], "flv",
+         f"cut short after 0 tags, at {len(SMALL_FLV)}"),
+        (FLV_HEAD, "flv", "there is no tag in it"),
+        (FLV_HEAD + bytes(15), "flv", "no tag begins at 13"),
+    ],
+)  # fmt: skip
+def test_a_problem_is_told_in_a_sentence(data: bytes, variant: str, sentence: str) -> None:
+    """It becomes the reason that a person reads."""
+    assert problem(data, variant) == sentence
+
+
+@pytest.mark.parametrize(
+    ("data", "variant"),
+    [
+        (box(b"ftyp") + box(b"moov") + box(b"moof"), "mp4"),
+        (SMALL_MP4 + box(b"raw "), "mp4"),
+        (SMALL_MP4 + box(b"free", wide=True), "mp4"),
+        (FLV_HEAD + tag(9, b"x" * 70_000), "flv"),
+    ],
+)
+def test_what_is_rare_is_no_problem(data: bytes, variant: str) -> None:
+    """Fragments alone, a name with a space, an empty wide box, a large tag."""
+    assert problem(data, variant) is None
+
+
+@pytest.mark.parametrize(("data", "variant"), [(SMALL_MP4, "mp4"), (SMALL_FLV, "flv")])
+def test_a_walk_asks_for_nothing_beyond_the_end(data: bytes, variant: str) -> None:
+    """It knows how large the file is."""
+
+    def read(offset: int, length: int) -> bytes:
+        assert offset + length <= len(data)
+        return data[offset : offset + length]
+
+    assert drive(walk(variant, len(data)), read) is None
+
+
+def test_an_index_behind_many_boxes_is_found() -> None:
+    """Each box begins where the one before it ends."""
+    data = box(b"ftyp") + box(b"free", b"x") + box(b"wide") + box(b"moov", b"m")
+    found = drive(moov_extent(len(data)), lambda at, count: data[at : at + count])
+    assert found == Extent(25, 9)
+
+
+@pytest.mark.parametrize(
+    ("first_bytes", "text"),
+    [(b"  <\x00\x01", True), (b"{\x00\x01", True), (b"[\x00\x01", True), (b"word", True),
+     (b"wor", False), (b"a\tb\r\nc", True), (b"abc\x7f", False), (b"abc\x1f", False)],
+)  # fmt: skip
+def test_a_page_or_a_message_is_told_from_a_video(first_bytes: bytes, text: bool) -> None:
+    """What begins like markup, or is at least one printable word."""
+    assert container.is_text(first_bytes) is text

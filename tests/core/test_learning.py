@@ -160,9 +160,83 @@ def test_a_version_that_nobody_looked_at_tells_nothing_of_how_long_it_took() -> 
     learnt = Learnt(4)
     learnt.first_seen(last_night, LINK, at(86_000))
     assert learnt.generation_s is None
-    assert not learnt.window_seen
-    learnt.first_seen(last_night, LINK, at(3))
+    assert learnt.window_s == 86_400
+    learnt.first_seen(last_night, replace(LINK, expires_at=at(1003)), at(3))
     assert learnt.generation_s == 2
-    assert learnt.window_seen
+    assert learnt.window_s == 1000
     learnt.first_seen(replace(last_night, link=LINK), LINK, at(100))
     assert learnt.generation_s == 2, "an address that was refused is not a new one"
+
+
+def test_a_meter_weighs_what_is_new_by_how_long_it_took() -> None:
+    """A quarter of the span's half: a quarter of the difference."""
+    assert Meter().span_s == 60.0
+    meter = Meter(span_s=8)
+    meter.started(at(0))
+    meter.received(100, at(1))
+    meter.received(500, at(2))
+    assert meter.rate_bytes_s == pytest.approx(200)
+
+
+def test_a_meter_adds_up_what_comes_within_an_eighth_of_its_span() -> None:
+    """And looks at nothing shorter."""
+    meter = Meter(span_s=8)
+    meter.started(at(0))
+    meter.received(50, at(0.1))
+    meter.received(50, at(0.9))
+    assert meter.rate_bytes_s is None
+    meter.received(50, at(1))
+    assert meter.rate_bytes_s == pytest.approx(150)
+
+
+def test_an_eighth_of_the_span_without_a_byte_is_silence() -> None:
+    """Anything shorter may be the pause between two chunks."""
+    for pause, rate in ((0.9, 50), (1.0, 25)):
+        meter = Meter(span_s=8)
+        meter.started(at(0))
+        meter.started(at(pause))
+        meter.received(100, at(2))
+        assert meter.rate_bytes_s == pytest.approx(rate)
+
+
+def test_one_of_two_downloads_may_end() -> None:
+    """The line is still at work."""
+    meter = Meter(span_s=8)
+    meter.started(at(0))
+    meter.started(at(0))
+    meter.ended(at(0))
+    meter.received(100, at(1))
+    meter.received(500, at(2))
+    assert meter.rate_bytes_s == pytest.approx(200)
+
+
+def test_only_the_last_two_hundred_are_looked_at() -> None:
+    """A vendor or a channel that changed is not held to what it was."""
+    learnt = Learnt(4)
+    for size, seconds in ((10**9, 500.0), (10, 0.5)):
+        for _ in range(200):
+            learnt.fetched(size)
+            learnt.generated(seconds, seconds)
+    assert learnt.typical_bytes == 10
+    assert learnt.generation_s == 0.5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "window_s", "span_s"),
+    [(0.0, 86_400.0, 60.0), (0.5, 0.5, 1.0), (3.0, 3.0, 1.5), (60.0, 60.0, 30.0),
+     (200.0, 200.0, 60.0), (90_000.0, 86_400.0, 60.0)],
+)  # fmt: skip
+def test_a_meter_is_as_quick_as_the_window_asks(
+    seconds: float, window_s: float, span_s: float
+) -> None:
+    """Half a window, from a second to a minute: a rate older than that admits too much."""
+    learnt = Learnt(4)
+    learnt.window(seconds)
+    assert (learnt.window_s, learnt.meter.span_s) == (window_s, span_s)
+
+
+def test_what_is_kept_is_short_and_sensible() -> None:
+    """Milliseconds; and no number that nothing could have measured."""
+    learnt = Learnt(4)
+    learnt.remember({"generation": [0.51234, 0, -1, 1e15, "x"], "sizes": [7]})
+    assert learnt.as_json() == {"generation": [0.512], "sizes": [7], "rate": None}

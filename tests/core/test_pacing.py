@@ -197,3 +197,88 @@ def test_a_server_with_one_bucket_never_refuses(
         for moment, said in [entry for entry in flying if entry[0] <= now]:
             flying.remove((moment, said))
             rate = pacing.answered(rate, said, now)
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_a_date_is_in_utc_and_may_be_a_leap_second() -> None:
+    """Of all the spellings of a time only this one could be taken for local."""
+    assert pacing.http_date("Tue, 14 Nov 2023 22:13:50 GMT") == at(30)
+    assert pacing.http_date("Sat, 31 Dec 2016 23:59:60 GMT") == 1_483_228_799.0
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [("499999999", at(900)), ("500000000", 5e8), ("100000000000", at(900)),
+     ("100000000001", 100000000.001), ("100000000000000", at(900)),
+     ("100000000000001", 100000000.000001)],
+)  # fmt: skip
+def test_the_unit_of_a_time_is_told_by_its_size(text: str, instant: float) -> None:
+    """A delta below sixteen years; then seconds, milliseconds, microseconds."""
+    assert pacing.when(text, T0) == instant
+
+
+def test_every_header_is_read_from_its_own_name() -> None:
+    """The names are those of the vendor's specification and of RFC 9110."""
+    headers = {
+        "X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "30",
+        "Retry-After": "5",
+    }  # fmt: skip
+    assert pacing.news(headers, T0) == News(100, 7, at(30), at(5))
+
+
+def test_margins_are_spread_over_a_second() -> None:
+    """Each program waits its own, and always the same."""
+    margins = {pacing.margin_s(T0, str(salt)) for salt in range(50)}
+    assert len(margins) == 50
+    assert 0.1 <= min(margins) < 0.3
+    assert 0.8 < max(margins) <= 1.0
+
+
+def test_the_wait_for_a_reset_is_the_programs_own() -> None:
+    """The margin is that of its salt."""
+    rate = Rate(remaining=0, reset_at=at(60), salt="mine")
+    assert pacing.may_send_at(rate, 0, T0) == at(60) + pacing.margin_s(at(60), "mine")
+    asked = pacing.refused(Rate(salt="mine"), News(retry_at=at(5)), T0, T0, 1.0)
+    assert asked.hold_until == at(5) + pacing.margin_s(at(5), "mine")
+
+
+@pytest.mark.parametrize(("said", "obeyed"), [(-5.0, 1.0), (0.0, 1.0), (0.5, 0.5), (5.0, 5.0)])
+def test_only_a_wait_that_has_passed_is_made_longer(said: float, obeyed: float) -> None:
+    """A server that says half a second means it."""
+    rate = pacing.refused(Rate(), News(retry_at=at(said)), T0, T0, 1.0)
+    assert rate.hold_until == at(obeyed) + pacing.margin_s(at(obeyed), "")
+
+
+def test_the_start_is_slow_again_after_an_epoch_and_after_a_refusal() -> None:
+    """What was learnt of silence before says nothing about now."""
+    over = Rate(remaining=3, reset_at=at(-10), answers=5)
+    assert pacing.calls(over, 0, T0) == 1
+    busy = Rate(remaining=5, reset_at=at(60), answers=9)
+    for said in (News(), News(retry_at=at(5))):
+        after = pacing.refused(busy, said, T0, T0, 1.0)
+        assert (after.remaining, after.answers) == (None, 0)
+
+
+def test_spacing_is_one_over_the_rate_until_it_is_fast_enough() -> None:
+    """Two a second: one each half second; fifty a second: no spacing."""
+    assert pacing.sent(Rate(per_s=2.0), T0).next_at == at(0.5)
+    nearly = Rate(per_s=pacing.FAST_ENOUGH - pacing.FASTER)
+    assert pacing.answered(nearly, News(), T0).per_s is None
+
+
+def test_the_last_call_can_be_lost() -> None:
+    """Then nothing is left."""
+    assert pacing.lost(known(1)).remaining == 0
+
+
+@pytest.mark.parametrize(("reset_s", "kept_s"), [(59.0, 60.0), (60.5, 60.5), (61.0, 61.0)])
+def test_a_reset_that_wanders_by_a_second_is_the_same_epoch(reset_s: float, kept_s: float) -> None:
+    """Its later end counts, and what remains only goes down."""
+    rate = pacing.answered(known(5), News(100, 9, at(reset_s)), T0)
+    assert (rate.remaining, rate.reset_at) == (5, at(kept_s))
+    assert pacing.answered(known(5), News(100, 3, at(reset_s)), T0).remaining == 3
+
+
+def test_a_reset_at_this_very_instant_is_over() -> None:
+    """It is looked at again in a second."""
+    assert pacing.answered(Rate(), News(100, 0, T0), T0).reset_at == at(1)

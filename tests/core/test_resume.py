@@ -23,6 +23,7 @@ from archiver.core.resume import (
     decide,
     first_ask,
 )
+from archiver.met import counts
 
 HERE, THERE = "here", "there"
 DATE = "Mon, 23 Nov 2026 02:00:00 GMT"
@@ -233,3 +234,40 @@ def test_encoded_answers_are_asked_for_once_more() -> None:
 def test_patience_grows_with_the_life_of_an_address() -> None:
     """Decision 5: all times scale with the window."""
     assert [resume.stall_s(s) for s in (0, 8, 400, 86_400, float("inf"))] == [2, 2, 20, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("ask", "head", "kind", "reason"),
+    [
+        (Ask(again=True), Head(206, content_encoding="gzip"), "broken",
+         "the host encodes the file although it was asked not to"),
+        (Ask(), Head(200, content_type="text/html"), "refused",
+         "the host answered with a page of text"),
+        (Ask(), Head(503), "weather", "the host answered 503"),
+        (Ask(), Head(403), "refused", "the host refused the address (403)"),
+        (Ask(), Head(302), "broken", "the host answered 302"),
+        (Ask(), Head(200, content_length="0"), "corrupt", "the host says that the file is empty"),
+        (Ask(), Head(206, content_range="bytes 0-1/2"), "broken",
+         "the host answered with a part although the whole was asked"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_whose_fault_it_is_and_why(
+    ask: Ask, head: Head, kind: str, reason: str
+) -> None:
+    """The reason ends in the report that a person reads."""
+    assert decide(SAVED, HERE, ask, head) == Refuse(kind, reason)  # type: ignore[arg-type]
+
+
+def test_the_whole_file_is_taken_with_all_that_tells_it_from_another() -> None:
+    """The date too: a host without ETags is resumed by it."""
+    head = Head(200, content_length="9", etag='"two"', last_modified=DATE)
+    assert decide(SAVED, HERE, REST, head) == Take(Saved(0, 9, '"two"', DATE, HERE))
+
+
+def test_a_whole_instead_of_the_rest_is_counted() -> None:
+    """And only that."""
+    head = Head(200, content_length="9", etag='"two"')
+    for ask, more in ((Ask(), 0), (REST, 1)):
+        before = counts().get("D08", 0)
+        decide(SAVED, HERE, ask, head)
+        assert counts().get("D08", 0) - before == more

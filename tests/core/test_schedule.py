@@ -346,3 +346,89 @@ def test_progress_is_a_step_forward_or_new_bytes() -> None:
     assert is_progress(available(), available(most_bytes=1))
     assert not is_progress(asked, replace(asked, polls=9))
     assert not is_progress(available(), asked)
+
+
+def test_a_step_names_its_job_and_an_address_at_its_margin_is_dead() -> None:
+    """A minute before the end of a long life, and not a moment later."""
+    assert steps(available(lives_s=60.0)) == [Expire(JobKey(VideoId(1)))]
+    assert steps(available(lives_s=60.5)) == [Fetch(JobKey(VideoId(1)))]
+
+
+def test_a_job_is_due_at_its_very_moment_and_not_before() -> None:
+    """The longest legal wait is waited for."""
+    assert steps(job(due_at=NOW)) == [Request(JobKey(VideoId(1)))]
+    for wait_s in (0.5, 26 * 3600.0):
+        assert steps(job(due_at=Instant(NOW + wait_s))) == []
+
+
+def test_among_the_requested_the_one_that_waited_longest_comes_first() -> None:
+    """Not the one with the smaller number."""
+    late, early = (
+        job(number, JobState.REQUESTED, due_at=Instant(NOW - ago))
+        for number, ago in ((1, 3), (2, 5))
+    )
+    assert steps(late, early) == [Poll(early.key), Poll(late.key)]
+
+
+def test_a_wake_at_this_very_moment_is_one_that_has_passed() -> None:
+    """A plan without a step never asks to be made again at once."""
+    fetch = available()
+    made = plan([fetch], frozenset(), NOW, budget(closed={host_of(fetch): NOW}), POLICY)
+    assert (made.steps, made.wake_at) == ((), NOW + 1.0)
+    assert made.short_of_disk is False
+
+
+def test_every_download_slot_is_used_once() -> None:
+    """Two slots, two downloads."""
+    assert len(steps(*(available(number) for number in range(1, 5)), fetches=2)) == 2
+
+
+def test_without_a_rate_nothing_is_too_late() -> None:
+    """Half a second may be enough: nobody knows."""
+    short = available(lives_s=0.5, asked_at=NOW)
+    assert steps(short, window_s=DAY) == [Fetch(short.key)]
+
+
+def test_disk_and_line_are_filled_to_the_brim_and_no_further() -> None:
+    """Each request counts for those that come after it."""
+    jobs = [job(number) for number in range(1, 5)]
+    assert len(steps(*jobs, disk_bytes=2000)) == 2
+    assert len(steps(*jobs, bytes_most=2000)) == 2
+
+
+@pytest.mark.parametrize(("ends_s", "asked"), [(10.0, 0), (19.9, 0), (20.0, 1), (20.5, 1)])
+def test_with_a_time_limit_the_wait_for_the_file_counts(ends_s: float, asked: int) -> None:
+    """What is ready at the last moment is still in time."""
+    made = steps(job(), generation_s=20.0, ends_at=Instant(NOW + ends_s))
+    assert len(made) == asked
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "generation_s", "window_s", "policy", "wait_s"),
+    [
+        (0.0, 0.5, DAY, POLICY, 0.5),
+        (0.85, None, DAY, POLICY, 0.15),
+        (0.95, None, DAY, POLICY, 1.6),
+        (1.05, None, DAY, POLICY, 1.6),
+        (2.0, None, DAY, Policy(poll_first_s=2.0), 3.2),
+        (100.0, None, DAY, POLICY, 60.0),
+        (100.0, None, 100.0, POLICY, 10.0),
+        (1000.0, None, DAY, POLICY, 300.0),
+        (100.0, None, 1.0, POLICY, 0.2),
+    ],
+)
+def test_the_cadence_of_polls(
+    passed_s: float, generation_s: float | None, window_s: float, policy: Policy, wait_s: float
+) -> None:
+    """First when most are ready; then as long again and a bit; bounded by window and minutes."""
+    asked = job(state=JobState.REQUESTED, asked_at=Instant(NOW - passed_s))
+    at = poll_at(asked, NOW, generation_s, window_s, policy)
+    spread_s = 0.05 * max(wait_s, passed_s if passed_s < 0.9 else 0.0)
+    assert at - NOW == pytest.approx(wait_s, abs=spread_s + 1e-6)
+
+
+def test_the_spread_of_retries_is_a_twentieth_to_either_side() -> None:
+    """Enough that a thousand retries do not come at once, too little to matter."""
+    waits = [retry_at(job(number), NOW, POLICY) - NOW for number in range(200)]
+    assert 0.95 <= min(waits) < 0.955
+    assert 1.045 < max(waits) < 1.05

@@ -214,3 +214,45 @@ def test_an_open_filter_says_so() -> None:
     """Whoever finds nothing may then blame the listing."""
     assert ALL.is_open
     assert not Filter(limit=3).is_open
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("channel", "'channel' is no source; known are "),
+        ("https://video.ibm.com/a/b?token=s",
+         ("'https://video.ibm.com/a/b' is no page of a video or a channel: "
+         "those have /recorded/ID or /channel/ID-or-name.")),
+        ("https://video.ibm.com/channel/a%20b",
+         "'https://video.ibm.com/channel/a%20b' names no channel: give its number or its name."),
+        ("https://video.ibm.com/embed/abc",
+         "'https://video.ibm.com/embed/abc' needs a number, as in video:124347309."),
+        ("video:" + "x" * 74, f"'video:{'x' * 74}' needs"),
+        ("video:" + "x" * 75, f"'video:{'x' * 71}...' needs"),
+        ("a?b?c", "'a' is"),
+    ],
+)  # fmt: skip
+def test_a_refusal_quotes_what_was_said_and_says_what_would_do(text: str, sentence: str) -> None:
+    """Short, and without what stands behind a question mark."""
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
+        parse_source(text)
+
+
+def test_a_name_may_have_a_colon() -> None:
+    """The first one parts the noun from it."""
+    assert parse_source("channel:a:b") == ChannelSource("a:b")
+    assert str(parse_source("account")) == "account"
+
+
+def test_an_exbibyte_is_still_a_size() -> None:
+    """One byte more is a slip of the finger."""
+    assert parse_size("1048576T") == 2**60
+    with pytest.raises(ValueError, match="size"):
+        parse_size("1152921504606848000")
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_a_time_without_a_zone_is_utc_and_units_may_be_capitals() -> None:
+    """The same command means the same on every machine."""
+    assert parse_moment("2026-11-23T12:00:00", NOW) == NOW
+    assert parse_moment("30D", NOW) == NOW - 30 * DAY

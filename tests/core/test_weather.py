@@ -137,3 +137,39 @@ def test_who_waits_can_say_why_and_until_when() -> None:
     (trouble,) = weather.troubles(Instant(102.0))
     assert (trouble.place, trouble.reason) == ("https://a", "no answer in time")
     assert trouble.until > 102.0
+
+
+def test_in_good_weather_a_call_leaves_no_trace() -> None:
+    """Only a probe is remembered."""
+    assert weather.tried(OPEN, T0) == OPEN
+    assert weather.failed(OPEN, T0).reason == ""
+
+
+def test_a_call_that_says_nothing_changes_nothing() -> None:
+    """Of a host that nobody knows, and of one in trouble."""
+    hosts = Weather()
+    hosts.let_go(HOST)
+    assert hosts.gates[HOST] == OPEN
+    hosts.failed(HOST, T0)
+    before = hosts.gates[HOST]
+    assert before.reason == ""
+    assert hosts.may_try(HOST, at(2))
+    hosts.let_go(HOST)
+    assert hosts.gates[HOST] == before
+    assert hosts.closed_until("https://unknown.example", T0) == T0
+
+
+def test_two_failures_in_a_row_are_trouble() -> None:
+    """One is an accident."""
+    hosts = Weather()
+    hosts.failed(HOST, T0)
+    assert hosts.troubles(T0) == []
+    hosts.failed(HOST, at(1))
+    assert [trouble.place for trouble in hosts.troubles(at(1))] == [HOST]
+
+
+def test_while_a_probe_is_out_the_next_look_is_in_a_second() -> None:
+    """And at the probe's end where that is sooner."""
+    gate = weather.tried(weather.failed(OPEN, T0), at(1))
+    assert weather.next_try_at(gate, at(1)) == at(2)
+    assert weather.next_try_at(gate, at(90.5)) == at(91)
