@@ -3,12 +3,15 @@ N ?= 200
 IMAGES ?= 100
 
 crash: $(DEV)    ## a power cut at every change of the disk, IMAGES=n of what it may leave each
-	@$(PY) -m tests.crash $(IMAGES) $(ONLY)
+	@$(PY) -m tests.crash cut $(IMAGES) $(ONLY)
+
+nth: $(DEV)    ## the n-th call of each port fails, n = 1, 2, ... until a run never comes to it
+	@$(PY) -m tests.crash nth $(ONLY)
 
 kill: $(DEV)    ## N real kills of the real program at random moments
 	@$(PY) -m pytest tests/crash -m slow --kills $(N)
 
-.PHONY: crash kill
+.PHONY: crash nth kill
 
 SECONDS ?= 30
 fuzz: $(GATES)    ## every parser of foreign bytes, SECONDS=n each, steered by coverage

@@ -23,20 +23,26 @@ _CAUSES = {
     errno.EIO: ("the disk reports an error", "Check the disk before running again."),
     errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
     errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
+    errno.ENOENT: (
+        "a folder of the archive is gone",
+        "It was moved or removed while archiver worked: run again.",
+    ),
     errno.EXDEV: (
         "a folder of the archive lies on another disk",
         "An archive is one file system: mount nothing below it.",
     ),
 }
+_ROWS: Final = {
+    errno.ENOSPC: "L01", errno.EXDEV: "L39", errno.ENOENT: "L40", errno.EFBIG: "L42",
+    errno.ESTALE: "O09",
+}  # fmt: skip
 
 
 def refusal(error: OSError, doing: str) -> DestinationError:
     """Turn what the system said into what a person can act on; the cause comes first."""
     if error.errno in _FORBIDDEN:
         met("L06")
-    if error.errno == errno.ESTALE:
-        met("O09")
-    if error.errno == errno.EFBIG:
-        met("L42")
+    if error.errno in _ROWS:
+        met(_ROWS[error.errno])
     cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
     return DestinationError(f"{cause[:1].upper()}{cause[1:]}: {display(doing)} failed.", hint)

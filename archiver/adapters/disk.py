@@ -72,6 +72,8 @@ class Os:
             count = self.pwrite(fd, data, offset)
             if count == 0:
                 raise OSError(errno.ENOSPC, "nothing more was written")
+            if count < len(data):
+                met("L09")
             data, offset = data[count:], offset + count
 
     def fdatasync(self, fd: int) -> None:

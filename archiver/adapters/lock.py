@@ -43,6 +43,8 @@ def locked(path: Path, started: Instant) -> Iterator[None]:
         raise DestinationError(f"The archive cannot be locked: {error.strerror}.") from error
     try:
         _take(descriptor)
+        if _holder(descriptor) is not None:
+            met("O06")  # somebody signed and is no more: a lock of the system's is never stale
         _sign(descriptor, started)
         yield
     finally:

@@ -18,6 +18,7 @@ from typing import TypeVar
 from archiver.adapters.causes import refusal
 from archiver.adapters.disk import READ_BYTES, Os, Threads
 from archiver.errors import DestinationError
+from archiver.met import met
 
 T = TypeVar("T")
 
@@ -104,12 +105,18 @@ class LocalPart:
         try:
             await self._threads.run(self._close)
         except OSError as error:  # a share may tell only now that it could not write
+            met("L05")
             raise refusal(error, "closing a download") from error
 
     async def resume(self, size: int) -> None:
         """Cut the file back to *size* bytes and read them into the hash."""
 
-        await self._do("cutting a download", lambda: self._os.truncate(self._fd, size))
+        def cut() -> None:
+            if os.fstat(self._fd).st_size > size:
+                met("D33")  # written, but nobody knows what of it is durable, or in which order
+            self._os.truncate(self._fd, size)
+
+        await self._do("cutting a download", cut)
         while self._written < size:
             await self._do("reading a download", lambda: self._rehash(size))
 
@@ -124,6 +131,7 @@ class LocalPart:
                 try:
                     return work()
                 except OSError as error:
+                    met("L03")
                     self._poison = refusal(error, doing)
                     raise self._poison from error
 

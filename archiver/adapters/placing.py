@@ -8,6 +8,7 @@ Rule 2: a name that a stranger's file has taken stays his; ours gets `` (2)``.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -94,7 +95,8 @@ class Placer:
             finally:
                 self._os.close(fd)
         except OSError:
-            self.discard(name)
+            met("L04")
+            self.give_up(name)
             raise
 
     def discard(self, name: str) -> None:
@@ -103,6 +105,11 @@ class Placer:
             self._os.unlink(name, self._home.parts)
         except FileNotFoundError:
             pass
+
+    def give_up(self, name: str) -> None:
+        """Remove a file of which something failed; where that fails too, the next opening does."""
+        with contextlib.suppress(OSError):
+            self.discard(name)
 
     def place(
         self, part: str, folder: str, name: str, want: Placed, ours: Callable[[bytes], bool]
@@ -123,6 +130,7 @@ class Placer:
                     if found is None:
                         log.warning("a file that is not ours is in the way of %s", display(name))
                         continue
+                    met("L20")  # both names: a rename of which a power cut kept half
                     self.discard(part)
                 else:
                     found = want
@@ -143,6 +151,7 @@ class Placer:
                 if not exists(candidate, into):
                     return None
                 if self._adopted(into, candidate, want, lambda _text: False):
+                    met("L21")
                     self._os.sync_folder(into)
                     return Placed(f"{folder}/{candidate}", want.bytes, want.sha256)
         finally:

@@ -234,7 +234,7 @@ class LocalVault:
             finally:
                 await file.close()
         except OSError as error:
-            await self._threads.run(lambda: self._placer.discard(name))
+            await run(lambda: self._placer.give_up(name))
             raise refusal(error, "writing a small file") from error
         return Placed("", size, digest.hexdigest())
 

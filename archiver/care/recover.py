@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from archiver.core.model import Job, JobKey
+from archiver.met import met
 from archiver.perform import publish
 from archiver.ports import Clock, Ledger, Vault
 
@@ -39,6 +40,7 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
         DestinationError: the disk is full or refuses.
     """
     for job in await ledger.fetched_jobs():
+        met("L19")
         now = clock.now()
         await ledger.record(job, await publish(vault, ledger, job, now), now)
     await vault.clear_orphans(await ledger.unfinished_keys())

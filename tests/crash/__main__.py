@@ -1,7 +1,8 @@
-"""``make crash``: a crash at every change of the disk, in every protocol; prints what came of it.
+"""``make crash`` and ``make nth``: each change of the disk a place to crash, each call one to fail.
 
-Ends with 1 if anything was lost.  Arguments: images at each point, and names of protocols or parts
-of names; none for all.
+``python -m tests.crash cut IMAGES [NAME…]``: a power cut at each point of the named protocols;
+``python -m tests.crash nth [NAME…]``: the n-th call of the named ports fails.  No names: all.
+Prints what came of it, and ends with 1 if anything was lost.
 """
 
 from __future__ import annotations
@@ -9,46 +10,97 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
+from tests.crash.nth import PORTS, Bench, Tally
 from tests.crash.points import Report, Trial
 from tests.crash.protocols import PROTOCOLS
 
 SIDE_BY_SIDE = 2
-NESTED_SHARE = 50  # images at a point of a recovery: one for so many at a point of the protocol
-HEAD = f"{'protocol':<30}{'points':>8}{'images':>9}{'different':>11}{'nested':>8}{'violations':>12}"
+NESTED_SHARE = 100  # images at a point of a recovery: one for so many at a point of the protocol
+SHOWN_MOST = 20
+CUT_HEAD = (
+    f"{'protocol':<30}{'points':>8}{'images':>9}{'different':>11}{'nested':>8}{'violations':>12}"
+)
+NTH_HEAD = f"{'port':<30}{'failures':>10}  {'how the runs ended':<34}{'violations':>12}"
 
 
-def tried(name: str, images: int) -> tuple[str, Report]:
-    """One protocol, by name: it is found again in the process that does the work."""
-    logging.disable(logging.WARNING)  # a poor disk is told of once a process; here it is always one
-    protocol = next(each for each in PROTOCOLS if each.name == name)
-    return name, Trial(protocol, images=images, nested=max(1, images // NESTED_SHARE)).run()
+def cut(number: int, images: int) -> tuple[str, Report]:
+    """A power cut at every point of one protocol."""
+    # A poor disk is told of once in a process; here it is always another disk.
+    logging.disable(logging.WARNING)
+    protocol = PROTOCOLS[number]
+    nested = max(1, images // NESTED_SHARE)
+    return protocol.name, Trial(protocol, images=images, nested=nested).run()
 
 
-def line(name: str, report: Report) -> str:
-    """One row of the table."""
+def fail(number: int) -> tuple[str, Tally]:
+    """One port, one call after the other."""
+    port = PORTS[number]
+    return f"{port.name}: {port.kind}", Bench(port).run()
+
+
+def cut_line(name: str, report: Report) -> str:
+    """One row of the table of ``cut``."""
     return (
         f"{name:<30}{report.points:>8}{report.images:>9}{report.different:>11}{report.nested:>8}"
         f"{sum(report.wrong.values()):>12}"
     )
 
 
-def main(images: int, wanted: list[str]) -> int:
-    names = [p.name for p in PROTOCOLS if not wanted or any(word in p.name for word in wanted)]
-    total, began = Report(), time.monotonic()
-    print(HEAD)
+def nth_line(name: str, tally: Tally) -> str:
+    """One row of the table of ``nth``."""
+    codes = ", ".join(f"{count} x {code}" for code, count in sorted(tally.codes.items()))
+    return f"{name:<30}{tally.failures:>10}  {codes:<34}{len(tally.wrong):>12}"
+
+
+def side_by_side(work: Callable[..., Any], jobs: Sequence[tuple[int, ...]]) -> Iterator[Any]:
+    """What *work* says to each of *jobs*, as it comes."""
     with ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
-        for done in as_completed([pool.submit(tried, name, images) for name in names]):
-            name, report = done.result()
-            print(line(name, report), flush=True)
-            for finding, count in report.wrong.most_common(20):
-                print(f"  {count} x {finding}, first {report.where[finding]}", flush=True)
-            total.merge(report)
-    print(line(f"{len(names)} protocols", total))
+        for done in as_completed([pool.submit(work, *job) for job in jobs]):
+            yield done.result()
+
+
+def cut_all(images: int, wanted: list[str]) -> bool:
+    """All protocols that are wanted; whether nothing was lost."""
+    total, began = Report(), time.monotonic()
+    numbers = [n for n, each in enumerate(PROTOCOLS) if is_wanted(each.name, wanted)]
+    print(CUT_HEAD)
+    for name, report in side_by_side(cut, [(number, images) for number in numbers]):
+        print(cut_line(name, report), flush=True)
+        for finding, count in report.wrong.most_common(SHOWN_MOST):
+            print(f"  {count} x {finding}, first {report.where[finding]}", flush=True)
+        total.merge(report)
+    print(cut_line(f"{len(numbers)} protocols", total))
     print(f"{total.runs} runs to the end, {time.monotonic() - began:.0f} s")
-    return int(bool(total.wrong))
+    return not total.wrong
+
+
+def fail_all(wanted: list[str]) -> bool:
+    """All ports that are wanted; whether nothing was lost."""
+    total, began = Tally(), time.monotonic()
+    numbers = [n for n, p in enumerate(PORTS) if is_wanted(f"{p.name}: {p.kind}", wanted)]
+    print(NTH_HEAD)
+    for name, tally in side_by_side(fail, [(number,) for number in numbers]):
+        print(nth_line(name, tally), flush=True)
+        for finding in tally.wrong[:SHOWN_MOST]:
+            print(f"  {finding}", flush=True)
+        total.failures += tally.failures
+        total.codes += tally.codes
+        total.wrong += tally.wrong
+    print(nth_line(f"{len(numbers)} ports and ways", total))
+    print(f"{time.monotonic() - began:.0f} s")
+    return not total.wrong
+
+
+def is_wanted(name: str, wanted: list[str]) -> bool:
+    """*name* holds one of the words, or there are none."""
+    return not wanted or any(word in name for word in wanted)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    what, *rest = sys.argv[1:]
+    is_well = cut_all(int(rest[0]), rest[1:]) if what == "cut" else fail_all(rest)
+    sys.exit(not is_well)

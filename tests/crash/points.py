@@ -35,6 +35,7 @@ from tests.crash.survival import (
 )
 from tests.hasty import emulator
 
+TWIN_EACH = 3  # a kill is gone on from where so many cases were drawn
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 VENDOR: dict[str, Any] = {
     "videos": 2, "channels": 1, "playlists": 0, "size": (15_000, 22_000),
@@ -219,7 +220,7 @@ class Trial:
                 if (key := case.key()) not in seen:
                     seen.add(key)
                     cases.append(case)
-            if kills is not None and self._nested:
+            if kills is not None and self._nested and len(cases) % TWIN_EACH == 0:
                 twin = disk.killed_into(self._fresh())
                 kills.append((twin, Case(drawn[0], told, where)))
 

@@ -390,11 +390,11 @@ class StrictDisk(Os):
         held = os.pread(fd, os.fstat(fd).st_size, 0)
         assert node.is_doubtful or node.content == held, "written past this disk"
 
-    def fail_sync(self, fd: int) -> None:
+    def fail_sync(self, fd: int, code: int = errno.EIO) -> None:
         """An fsync fails: the kernel forgets what it could not write, and calls it written."""
         node = self._file(fd)
         node.pending, node.is_doubtful = [], True
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise OSError(code, os.strerror(code))
 
     def rename_noreplace(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
         self.before("rename_noreplace")

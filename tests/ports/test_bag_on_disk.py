@@ -149,6 +149,27 @@ def test_a_bag_that_failed_is_whole_after_the_next_time(tmp_path: Path, call: st
     validate(tmp_path / "archive")
 
 
+def test_a_disk_that_fails_for_ever_after_is_told_as_one(tmp_path: Path) -> None:
+    """Where the unfinished file cannot be removed either, what failed first is what is said."""
+
+    async def run() -> None:
+        system = FailingOs()
+        with opened(tmp_path, system) as vault:
+            holdings = await filled(vault, ["one"])
+            for call in ("fsync", "unlink"):
+                spoil(system, call)
+            with pytest.raises(DestinationError, match="writing a small file"):
+                await write_bag(vault, holdings, Instant(0.0))
+
+    def spoil(system: FailingOs, call: str) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, "the disk reports an error")
+
+        setattr(system, call, fail)
+
+    asyncio.run(run())
+
+
 def test_many_holdings_stream_through(tmp_path: Path) -> None:
     """The manifest is written as the ledger is read; the lines are never all there at once."""
     alive = 0

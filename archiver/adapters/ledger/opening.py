@@ -150,6 +150,7 @@ def _inspect(path: Path) -> None:
     with contextlib.closing(_connect(path, "mode=ro&immutable=1")) as reader:
         _check_version(reader)
     with contextlib.closing(_connect(path, "mode=rw")) as mender:
+        met("L33")
         if mender.execute("PRAGMA page_count").fetchone()[0]:  # 0: the kill was in the first one
             _check_ours(mender)
             _check_whole(mender)
