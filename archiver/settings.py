@@ -70,6 +70,8 @@ def load(named: str | None) -> SettingsFile:
             holds a secret, or has a key or a value that means nothing.
     """
     path = Path(named).expanduser() if named else _users_own()
+    if not named and os.access(FILE_NAME, os.F_OK):
+        met("S11")  # one in the working directory may be a stranger's: it has no say
     if path is None:
         return SettingsFile()
     values = _checked(path, *_read(path))
