@@ -113,7 +113,7 @@ class Engine:
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
-            self._learnt.slots_idle = self._at_work()[Fetch] < self._limits.downloads
+            self._learnt.planned(idle=self._at_work()[Fetch] < self._limits.downloads)
             ending = self._ending(todo, now)
             if ending is not None:
                 return ending

@@ -80,7 +80,8 @@ class Learnt:
         self.window_s = DAY_S
         self._generation: deque[float] = deque(maxlen=_SAMPLES)
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
-        self.slots_idle = True  # a download could begin at once, and none is there to begin
+        self.slots_idle = True  # since the last file came, a download could have begun and none was
+        self._came = False  # a file, since the last plan
         self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
 
     def first_seen(self, job: Job, link: Link, now: Instant) -> None:
@@ -111,7 +112,9 @@ class Learnt:
         """When most files are ready, since their POST; None while nothing is known."""
         if not self._generation:
             return None
-        return _quantile(self._generation, _GENERATION_QUANTILE)
+        # Of a few, the slowest must not set the pace for all: n - 1.
+        ordered = sorted(self._generation)
+        return ordered[int(_GENERATION_QUANTILE * (len(ordered) - 1))]
 
     def window(self, seconds: float) -> None:
         """An address that had just been made lives *seconds*: the shortest one counts."""
@@ -120,12 +123,22 @@ class Learnt:
         self.window_s = min(self.window_s, seconds)
         self.meter.span_s = min(60.0, max(1.0, self.window_s / 2))
 
+    def planned(self, *, idle: bool) -> None:
+        """A plan was made; *idle*: there are more slots than downloads to begin.
+
+        What counts is the time between two files: with a single slot, nothing is ever idle in the
+        moment in which a file comes.
+        """
+        self.slots_idle = idle or (self.slots_idle and not self._came)
+        self._came = False
+
     def fetched(self, size_bytes: int) -> None:
         """A file came in time: one more may be outstanding, if the line could use it.
 
         While every slot is at work, more would only cost planning, and time that addresses lose.
         """
         self._sizes.append(size_bytes)
+        self._came = True
         if self.slots_idle:
             self._cap += 1
 
@@ -136,7 +149,8 @@ class Learnt:
     @property
     def typical_bytes(self) -> int:
         """What to assume of a file whose size nobody said: the 90th percentile so far."""
-        return int(_quantile(self._sizes, 0.9)) if self._sizes else UNKNOWN_SIZE
+        ordered = sorted(self._sizes)
+        return ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))] if ordered else UNKNOWN_SIZE
 
     @property
     def files_most(self) -> int:

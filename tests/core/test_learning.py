@@ -63,9 +63,17 @@ def test_generation_times_give_the_first_poll() -> None:
     assert learnt.generation_s is None
     for seconds in range(1, 11):
         learnt.generated(float(seconds), float(seconds))
-    assert learnt.generation_s == 9
+    assert learnt.generation_s == 8
     learnt.generated(5.0, 1.0)
     assert 3.0 in learnt.as_json()["generation"]
+
+
+def test_one_slow_file_among_a_few_does_not_set_the_pace() -> None:
+    """Else each of the next ones is looked at when the slowest would be ready."""
+    learnt = Learnt(4)
+    for seconds in (400.0, 6.0, 20.0):
+        learnt.generated(seconds, seconds)
+    assert learnt.generation_s == 20
 
 
 def test_the_shortest_window_counts() -> None:
@@ -95,6 +103,19 @@ def test_a_cold_start_doubles_with_each_round_and_halves_when_late() -> None:
     for _ in range(9):
         learnt.late()
     assert learnt.files_most == 1
+
+
+def test_one_slot_that_waits_between_its_files_asks_for_more() -> None:
+    """In the moment in which its file comes it is at work, and was idle all the same."""
+    learnt = Learnt(1)
+    learnt.fetched(10)
+    for idle in (True, False, False):  # waiting, then a download, then something else
+        learnt.planned(idle=idle)
+    learnt.fetched(10)
+    assert learnt.files_most == 3
+    learnt.planned(idle=False)  # the next one began at once
+    learnt.fetched(10)
+    assert learnt.files_most == 3
 
 
 def test_bytes_are_bounded_by_rate_and_window_and_by_a_day() -> None:

@@ -134,7 +134,7 @@ class Night:
         for step in made.steps:
             self.busy[step.key] = step
             self._begin(step)
-        self.learnt.slots_idle = self._at_work()[Fetch] < self.slots
+        self.learnt.planned(idle=self._at_work()[Fetch] < self.slots)
         return made.wake_at if not made.steps else now
 
     def _at_work(self) -> Counter[type[Step]]:
@@ -318,6 +318,8 @@ class Night:
             end = self._corrupt
         elif fate.strikes("broken"):
             end, stop = self._broken, saved.bytes + int(left * fate.own("broken").random())
+        if end != self._whole:
+            self.studio.owes(0, step.key.video_id)
         marks = [saved.bytes + (stop - saved.bytes) * part // 3 for part in (1, 2, 3)]
         states = [Saved(mark, version.size, source=content) for mark in marks]
         self.transfers[step.key] = Transfer(step, states, lambda saved: end(step.key, saved))
@@ -350,7 +352,7 @@ class Night:
     def _published(self, key: JobKey) -> Event:
         job = self.live[key]
         if self.fate.strikes("lost on disk"):
-            self.studio.owes(1)
+            self.studio.owes(1, key.video_id)
             return life.Corrupt(self.now, "lost", self.now)
         film = self.studio.films[key.video_id]
         if job.saved.bytes != job.saved.total or job.sha256 != f"content {job.saved.source}":

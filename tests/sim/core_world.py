@@ -85,8 +85,9 @@ def run(seed: int, faults: frozenset[str] | None = None) -> Outcome:
 
 def _live(world: World) -> None:
     for _ in range(world.nights):
-        world.upload()
+        new, began_at = world.upload(), world.at
         world.night()
+        world.compare(new, world.at - began_at)
         _is_sound(world)
         world.to_the_next()
         world.studio.day_passes()

@@ -38,6 +38,7 @@ from tests.sim.studio import API_FAULTS, HOST_FAULTS
 FAULTS = API_FAULTS | HOST_FAULTS | {
     "crash", "interrupt", "wrong clock", "part lost", "lost on disk", "disk full", "login refused",
 }  # fmt: skip
+A_PERSONS_TURN = frozenset({"login refused", "disk full", "denied"})
 STEPS_MOST = 400_000  # turns of the loop in one run
 STOP_S = 5.0
 
@@ -171,7 +172,7 @@ class _Run:
             tells_date=tells_date,
         )  # fmt: skip
         self.fiber = Fiber(fate, studio, self.carrier, life, dice, world.marks, world.slots)
-        self.vault = MemoryVault(fate, world.disk, studio.contents, dice, life)
+        self.vault = MemoryVault(fate, world.disk, studio, dice, life)
         self.stopped_at = 0.0
 
     async def to_its(self, ends: str, step: int) -> bool:
@@ -187,14 +188,18 @@ class _Run:
                 await self._work()
                 over = True
                 tasks.cancel_scope.cancel()
-        except* ArchiverError:
+        except* ArchiverError as errors:
             over = True  # a person must act, and does before the next night
+            if not world.fate.fired.keys() & A_PERSONS_TURN:
+                raise world.fate.broken(
+                    f"a person is called for nothing: {_innermost(errors)}"
+                ) from None
         if stop.is_set():
             world.fate.happened(life.now(), ends, "client")
             took_s = life.loop.time() - self.stopped_at
             if ends == "interrupt" and took_s > STOP_S:
                 raise world.fate.broken(f"an interrupted run took {took_s:.1f} s to end")
-            world.studio.owes(2 * world.requests + 1)
+            world.studio.owes(len(self.desk.in_flight))
         if not life.is_dead:
             world.survive()
         self.carrier.stop()
@@ -262,8 +267,9 @@ def _innermost(error: BaseException) -> str:
 
 def _live(world: World) -> None:
     for _ in range(world.nights):
-        world.upload()
+        new, began_at = world.upload(), world.at
         world.night()
+        world.compare(new, world.at - began_at)
         world.to_the_next()
         world.studio.day_passes()
     world.quiet()

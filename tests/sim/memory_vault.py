@@ -16,6 +16,7 @@ from archiver.errors import CorruptError, DestinationError
 from archiver.ports import Shelf
 from tests.sim.fate import Fate
 from tests.sim.life import Life
+from tests.sim.studio import Studio
 
 BAD = "bad "  # begins the name of bytes that no vendor has: a container that does not close
 
@@ -138,14 +139,14 @@ class MemoryVault:
 
     Args:
         disk: what earlier lives left.
-        contents: the size of every content that the vendor ever had, by its name.
+        studio: knows every content that the vendor ever had.
     """
 
     def __init__(
-        self, fate: Fate, disk: Disk, contents: dict[str, int], dice: random.Random,
+        self, fate: Fate, disk: Disk, studio: Studio, dice: random.Random,
         life: Life,
     ) -> None:  # fmt: skip
-        self.fate, self.disk, self._contents, self._dice = fate, disk, contents, dice
+        self.fate, self.disk, self._studio, self._dice = fate, disk, studio, dice
         self._life = life
         self.open_parts: set[JobKey] = set()
 
@@ -154,6 +155,7 @@ class MemoryVault:
         self._life.goes_on()
         await asyncio.sleep(self._dice.uniform(1e-5, 5e-3))
         if self.fate.strikes("disk full", 0.1):
+            self._studio.owes(0)
             raise DestinationError("The disk is full.", "Make room.")
 
     async def part(self, key: JobKey, saved: Saved) -> tuple[MemoryPart, Saved]:
@@ -162,6 +164,7 @@ class MemoryVault:
             raise self.fate.broken(f"two writers at the part of {key}")
         await self.work()
         if self.fate.strikes("part lost"):
+            self._studio.owes(0, key.video_id)
             self.disk.parts.pop(key, None)
         there = self.disk.parts.get(key, [])
         if end_of(there) < saved.bytes:
@@ -181,6 +184,7 @@ class MemoryVault:
         key = job.key
         path = f"{shelf.folder}/{shelf.stem} v{key.version}.{key.variant}"
         if self.fate.strikes("lost on disk"):
+            self._studio.owes(1, key.video_id)
             self.disk.parts.pop(key, None)
         there = self.disk.parts.get(key)
         if path not in self.disk.files:
@@ -203,7 +207,7 @@ class MemoryVault:
         if len(contents) != 1:
             raise self.fate.broken(f"{job.key} mixes the bytes of {sorted(contents)}")
         content = contents.pop()
-        if self._contents.get(content) != end_of(there):
+        if self._studio.contents.get(content) != end_of(there):
             raise self.fate.broken(f"{job.key} is stored with {end_of(there)} bytes of {content}")
         if job.sha256 != digest(there):
             raise self.fate.broken(f"{job.key} is stored with another digest than its own")

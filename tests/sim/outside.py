@@ -166,6 +166,7 @@ class Desk:
         try:
             self._life.goes_on()
             if self._fate.strikes("login refused", 0.2):
+                self._studio.owes(1)
                 raise AuthError("The API refuses a token that was issued a moment ago.")
             if not weather.may_try(API, clock.now()):
                 retry_at = weather.closed_until(API, clock.now())
@@ -334,6 +335,8 @@ class Fiber:
             stop = part.offset + int(left * fate.own("broken").random())
         if fate.strikes("corrupt"):
             content = f"{BAD}{fate.fired['corrupt']}"  # never twice the same
+        if stop < version.size or content.startswith(BAD):
+            self._studio.owes(0, self._studio.number_of(link))
         slices = max(1, min(9, int(left / (self._studio.slice_bytes + 1))))
         marks = [part.offset + (stop - part.offset) * n // slices for n in range(1, slices + 1)]
         for number, mark in enumerate(marks, 1):

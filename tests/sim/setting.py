@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from archiver.core.model import DAY_S, VideoId
 from tests.sim.fate import Fate
 from tests.sim.line import Line
+from tests.sim.optimum import Load, Optimum, optimum
 from tests.sim.studio import Studio
 
 K = TypeVar("K")
 
 OPENED_AT = 1_790_000_000.0
 QUIET_NIGHTS = 3  # one that gives up what failed for long, one that gets it, and one to be sure
+SHARE_OF_WINDOW = 0.8  # of what the line carries in a window: what needs no more runs out never
+KILLERS = frozenset({  # these end a version, or keep the line or the API from it for long
+    "api away", "crash", "interrupt", "disk full", "login refused", "expired at once", "forgotten",
+    "unknown request", "host away", "refused", "corrupt", "broken", "cut at expiry", "part lost",
+    "lost on disk", "other bytes", "video deleted", "video replaced", "wrong clock",
+})  # fmt: skip
 SKEWS_S = (-400 * DAY_S, -7200.0, -30.0, 30.0, 7200.0, 400 * DAY_S)
 
 
@@ -43,12 +51,22 @@ class Setting(Generic[K]):
         """What the line needs for everything."""
         return sum(self.sizes) / self.line.rate_bytes_s
 
-    def upload(self) -> None:
+    def upload(self) -> list[VideoId]:
         """The next videos appear: a night's share."""
         have = len(self.studio.films)
         share = -(-self.count // self.nights)
         for number, size in enumerate(self.sizes[have : have + share], have + 1):
             self.studio.add(VideoId(number), size)
+        return list(self.studio.films)[have:]
+
+    def offline(self, numbers: Iterable[VideoId]) -> Optimum:
+        """What full knowledge would make of a night with these new videos, asked for at once."""
+        studio, loads = self.studio, []
+        for number in numbers:
+            ready_at = studio.made_in_s(number, 1)
+            size = studio.films[number].size
+            loads.append(Load(size, ready_at, ready_at + studio.window_s))
+        return optimum(loads, self.line.rate_bytes_s)
 
     def to_the_next(self) -> None:
         """The night is over; the next one begins about a day later."""
@@ -59,7 +77,7 @@ class Setting(Generic[K]):
         skew_s = 0.0
         if self.fate.strikes("wrong clock"):
             skew_s = self.fate.own("wrong clock").choice(SKEWS_S)
-            self.studio.owes(self.count, self.count)
+            self.studio.owes(self.count)
         was_wrong = self.studio.clock_is_wrong
         self.studio.clock_is_wrong = skew_s != 0.0
         if was_wrong or self.studio.clock_is_wrong:
@@ -95,5 +113,21 @@ class Setting(Generic[K]):
         studio, figures = self.studio, self.fate.figures
         figures["api calls"] = studio.calls
         figures["api posts"] = studio.posts
+        figures["owed calls"] = round(studio.owed_calls)
+        figures["owed versions"] = round(studio.owed_versions)
         figures["expired"] = studio.expired
         figures["videos"] = self.count
+        can_be_met = self.transfer_s <= SHARE_OF_WINDOW * studio.window_s
+        if can_be_met and studio.expired and not self.fate.fired.keys() & KILLERS:
+            raise self.fate.broken(f"{studio.expired} versions ran out though there was time")
+
+    def compare(self, new: Sequence[VideoId], took_s: float) -> None:
+        """A night without misfortune ends soon after the soonest that anybody could end it."""
+        if self.fate.faults or self.studio.limit is not None or not new:
+            return
+        best_s = self.offline(new).finished_at
+        self.fate.figures["seconds to the end"] += round(took_s)
+        self.fate.figures["seconds at best"] += round(best_s)
+        most_s = 2 * best_s + 12 * self.studio.generation_s + 60.0
+        if took_s > most_s:
+            raise self.fate.broken(f"a night took {took_s:.0f} s of {best_s:.0f} at best")

@@ -46,6 +46,7 @@ class Film:
     content: int = 0
     is_there: bool = True
     is_replaced: bool = False
+    is_struck: bool = False  # by a misfortune since its last version: it may have to be made again
     is_recording: bool = False
     made: int = 0  # versions so far
 
@@ -60,6 +61,8 @@ class Version:
     asked_at: float
     ready_at: float
     ends_at: float
+    is_late: bool = False  # it takes much longer than others, or for ever
+    looked_at: float = 0.0
     is_excused: bool = False  # the client was told that there is none: it may ask again
 
 
@@ -98,13 +101,18 @@ class Studio:
         self.clock_is_wrong = False  # the client's: what it then opens too late is excused
         self.calls = self.posts = self.expired = 0
         self.owed_calls = self.owed_versions = 0.0
+        self._away_at = self._probed_at = opened_at
         self._opened_at, self._period, self._spent = opened_at, 0, 0
         self._told_at: float = NEVER  # when it was said last that this period's calls are spent
 
-    def owes(self, calls: float, versions: float = 0.0) -> None:
-        """A misfortune made so many more calls, or whole versions, necessary."""
+    def owes(self, calls: float, number: VideoId | None = None) -> None:
+        """A misfortune made so many more calls necessary.
+
+        If it struck a video, or all of them, a version asked for after it is owed as well.
+        """
         self.owed_calls += calls
-        self.owed_versions += versions
+        for each in self.films if number is None else (number,):
+            self.films[each].is_struck = True
 
     def client_restarts(self) -> None:
         """The client begins anew: what it was told of the limit, it has forgotten."""
@@ -132,14 +140,14 @@ class Studio:
             elif fate.strikes("video deleted", 0.3):
                 film.is_there = False
                 self.versions.pop(number, None)
-                self.owes(0, 1)
+                self.owes(0, number)
             elif fate.strikes("video replaced", 0.3):
                 film.size += 1 + film.size // 7
                 film.told = film.size
                 film.content += 1
                 film.is_replaced = True
                 self.versions.pop(number, None)
-                self.owes(0, 2)
+                self.owes(0, number)
 
     def settle(self) -> None:
         """No misfortune any more: what was never made is made now."""
@@ -172,45 +180,46 @@ class Studio:
         fate = self.fate
         self.calls += 1
         self.posts += posted
-        if fate.strikes("api away"):
+        if now >= self.away_until and fate.strikes("api away"):
             away_s = fate.own("api away").uniform(1, 4000)
-            self.away_until = now + away_s
-            self.owes(8 + away_s / 25)
+            self.away_until, self._away_at = now + away_s, now
+            self.owes(0)
         if now < self.away_until:
+            self._is_probed(now)
             return Reply("away")
         headers = self._headers(now)
         if headers is None:
             return Reply("busy", headers={"Retry-After": str(int(self._resets_at() - now) + 1)})
         if fate.strikes("api busy"):
-            self.owes(1)
+            self.owes(1, number)
             return Reply("busy")
         if posted and fate.strikes("post lost"):
-            self.owes(2)
+            self.owes(2, number)
             return Reply("lost")
         film = self.films[number]
         if not film.is_there or (posted and fate.strikes("not found")):
             self.versions.pop(number, None)
             self.unheard.discard(number)
-            self.owes(0, 1)
+            self.owes(1, number)
             return Reply("not found", headers=headers)
         if posted and fate.strikes("denied"):
-            self.owes(2)
+            self.owes(2, number)
             return Reply("denied", headers=headers)
         if not posted and fate.strikes("unknown request"):
             self.versions.pop(number, None)
             self.unheard.discard(number)
-            self.owes(1, 1)
+            self.owes(0, number)
             return Reply("not found", headers=headers)
         if posted and fate.strikes("not now"):
-            self.owes(1)
+            self.owes(1, number)
             return Reply("ok", Downloadable(Readiness.UNAVAILABLE), headers)
         if posted:
             self._make(number, film, now)
         if fate.strikes("answer lost"):
-            self.owes(1)
+            self.owes(1, number)
             return Reply("lost")
         if fate.strikes("nonsense"):
-            self.owes(1)
+            self.owes(1, number)
             return Reply("nonsense", headers=headers)
         self.unheard.discard(number)
         return Reply("ok", self._state(number, now, posted=posted), headers)
@@ -232,36 +241,66 @@ class Studio:
             if not nearly_over:
                 return  # the vendor still has it, and says so again
         film.made += 1
-        dice = fate.dice(f"made {number} {film.made}")
-        took_s = dice.expovariate(1 / self.generation_s)
+        took_s = self.made_in_s(number, film.made)
+        is_late = False
         if fate.strikes("slow to make"):
-            took_s *= 30
-            self.owes(12)
+            took_s, is_late = 30 * took_s, True
         if fate.strikes("never made"):
-            took_s = NEVER if self.window_s > 60.0 else 120.0
-            self.owes(90, 1)
+            took_s, is_late = NEVER if self.window_s > 60.0 else 120.0, True
         if film.made > 1 and fate.strikes("other bytes"):
             film.content += 1
         self.contents[f"{number}.{film.content}"] = film.size
         ready_at = now + took_s
         ends_at = ready_at + self.window_s
-        self.versions[number] = Version(film.made, film.content, film.size, now, ready_at, ends_at)
+        if self._is_owed(film, version, number):
+            self.owed_versions += 1
+        film.is_struck = is_late  # what is late may be gone before it is looked at
+        self.versions[number] = Version(
+            film.made, film.content, film.size, now, ready_at, ends_at, is_late
+        )
+
+    def _is_owed(self, film: Film, before: Version | None, number: VideoId) -> bool:
+        """A misfortune is why another version is asked for."""
+        if film.made == 1:
+            return False
+        away_until = max(self.away_until, self.hosts_away_until[number % HOSTS])
+        return film.is_struck or (before is not None and before.ready_at <= away_until)
+
+    def _is_probed(self, now: float) -> None:
+        """A call into an outage is necessary, if the pauses grow to half a minute."""
+        since_s = now - self._away_at
+        if now - self._probed_at >= 0.9 * min(30.0, since_s / 2):
+            self.owed_calls += 1
+        self._probed_at = now
+
+    def _is_looked_at(self, version: Version, now: float) -> None:
+        """To look at what is late, at the pace that the client promises, is necessary."""
+        passed_s = now - version.asked_at
+        pause_s = min(300.0, 0.1 * self.window_s, max(1.6, 0.6 / 1.6 * passed_s))
+        if version.is_late and now - version.looked_at >= 0.9 * pause_s:
+            self.owed_calls += 1
+        version.looked_at = now
+
+    def made_in_s(self, number: VideoId, version: int) -> float:
+        """How long the vendor takes to make a version, where nothing disturbs it."""
+        return self.fate.dice(f"made {number} {version}").expovariate(1 / self.generation_s)
 
     def _state(self, number: VideoId, now: float, *, posted: bool) -> Downloadable:
         fate = self.fate
         if not posted and fate.strikes("forgotten"):
             self.versions.pop(number, None)
-            self.owes(1, 1)
+            self.owes(0, number)
         version = self.versions.get(number)
         if version is None or now >= version.ends_at:
             return Downloadable(Readiness.UNAVAILABLE)
         if now < version.ready_at:
+            self._is_looked_at(version, now)
             return Downloadable(Readiness.PENDING)
         ends_at = Instant(version.ends_at)
         if fate.strikes("expired at once"):
             version.is_excused = True
             ends_at = Instant(now)
-            self.owes(1, 1)
+            self.owes(1, number)
         elif fate.strikes("no expiry"):
             ends_at = NEVER
         url = f"https://host{number % HOSTS}/{number}/{version.number}/{version.content}"
@@ -294,6 +333,10 @@ class Studio:
 
     # The download hosts.
 
+    def number_of(self, link: Link) -> VideoId:
+        """The video that an address stands for."""
+        return VideoId(int(link.url.rsplit("/", 3)[1]))
+
     def name_of(self, link: Link) -> str:
         """The content that an address stands for, as ``contents`` names it."""
         _, number, _, content = link.url.rsplit("/", 3)
@@ -315,6 +358,7 @@ class Studio:
             raise fate.broken(f"the address of {number} was opened after it had run out")
         if fate.strikes("host away"):
             self.hosts_away_until[host] = now + fate.own("host away").uniform(1, 2000)
+            self.owes(0, number)
         if now < self.hosts_away_until[host]:
             return "away", None
         version = self.versions.get(number)
@@ -322,7 +366,7 @@ class Studio:
             return "refused", None
         if fate.strikes("refused"):
             version.is_excused = True
-            self.owes(2, 0.4)  # the third refusal asks for a new version
+            self.owes(1, number)
             return "refused", None
         return "ok", version
 
