@@ -93,6 +93,7 @@ class Studio:
         self.limit = dice.choice([None, None, dice.randint(20, 200)])
         self.films: dict[VideoId, Film] = {}
         self.versions: dict[VideoId, Version] = {}
+        self.said_gone: set[VideoId] = set()  # answered 404 to a POST, once at least
         self.contents: dict[str, int] = {}  # every content there ever was, and its size
         self.slice_bytes = 1.0  # of a body: what comes between two looks at it
         self.unheard: set[VideoId] = set()  # a POST took effect, and nothing was heard since
@@ -201,6 +202,8 @@ class Studio:
             self.versions.pop(number, None)
             self.unheard.discard(number)
             self.owes(1, number)
+            if posted:
+                self.said_gone.add(number)
             return Reply("not found", headers=headers)
         if posted and fate.strikes("denied"):
             self.owes(2, number)
