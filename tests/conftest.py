@@ -1,4 +1,4 @@
-"""Shared by all tests: how many universes and kills to try."""
+"""Shared by all tests: how many universes to try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=20, help="universes per simulation test")
     parser.addoption("--seed", type=int, help="replay just this universe")
-    parser.addoption("--kills", type=int, default=20, help="real kills of the real program")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -16,8 +15,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         one = metafunc.config.getoption("seed")
         count = metafunc.config.getoption("seeds")
         metafunc.parametrize("seed", [one] if one is not None else range(count))
-
-
-@pytest.fixture
-def kills(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("--kills"))

@@ -1,17 +1,21 @@
 # Long proofs, beside `make test`: minutes to hours.
 N ?= 200
 IMAGES ?= 100
+STRIDE ?= 1
 
 crash: $(DEV)    ## a power cut at every change of the disk, IMAGES=n of what it may leave each
 	@$(PY) -m tests.crash cut $(IMAGES) $(ONLY)
 
 nth: $(DEV)    ## the n-th call of each port fails, n = 1, 2, ... until a run never comes to it
-	@$(PY) -m tests.crash nth $(ONLY)
+	@$(PY) -m tests.crash nth $(STRIDE) $(ONLY)
 
 kill: $(DEV)    ## N real kills of the real program at random moments
-	@$(PY) -m pytest tests/crash -m slow --kills $(N)
+	@$(PY) -m tests.crash kill $(N)
 
-.PHONY: crash nth kill
+steps: $(DEV)    ## killed, stopped and cut at every single step, and the other slow tests of crashes
+	@$(PY) -m pytest tests/crash -m slow
+
+.PHONY: crash nth kill steps
 
 SECONDS ?= 30
 fuzz: $(GATES)    ## every parser of foreign bytes, SECONDS=n each, steered by coverage

@@ -1,7 +1,9 @@
-"""``make crash`` and ``make nth``: each change of the disk a place to crash, each call one to fail.
+"""``make crash``, ``make nth``, ``make kill``: crashes and failures at every place there is.
 
-``python -m tests.crash cut IMAGES [NAME…]``: a power cut at each point of the named protocols;
-``python -m tests.crash nth [NAME…]``: the n-th call of the named ports fails.  No names: all.
+``python -m tests.crash cut IMAGES [NAME…]``: a power cut at each point of the named protocols,
+all without names;
+``python -m tests.crash nth STRIDE [NAME…]``: each STRIDE-th call of the named ports fails;
+``python -m tests.crash kill N``: N kills of real processes.
 Prints what came of it, and ends with 1 if anything was lost.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+from tests.crash.killing import Life, lives
 from tests.crash.nth import PORTS, Bench, Tally
 from tests.crash.points import Report, Trial
 from tests.crash.protocols import PROTOCOLS
@@ -36,10 +39,10 @@ def cut(number: int, images: int) -> tuple[str, Report]:
     return protocol.name, Trial(protocol, images=images, nested=nested).run()
 
 
-def fail(number: int) -> tuple[str, Tally]:
+def fail(number: int, stride: int) -> tuple[str, Tally]:
     """One port, one call after the other."""
     port = PORTS[number]
-    return f"{port.name}: {port.kind}", Bench(port).run()
+    return f"{port.name}: {port.kind}", Bench(port, stride=stride).run()
 
 
 def cut_line(name: str, report: Report) -> str:
@@ -78,12 +81,12 @@ def cut_all(images: int, wanted: list[str]) -> bool:
     return not total.wrong
 
 
-def fail_all(wanted: list[str]) -> bool:
+def fail_all(stride: int, wanted: list[str]) -> bool:
     """All ports that are wanted; whether nothing was lost."""
     total, began = Tally(), time.monotonic()
     numbers = [n for n, p in enumerate(PORTS) if is_wanted(f"{p.name}: {p.kind}", wanted)]
     print(NTH_HEAD)
-    for name, tally in side_by_side(fail, [(number,) for number in numbers]):
+    for name, tally in side_by_side(fail, [(number, stride) for number in numbers]):
         print(nth_line(name, tally), flush=True)
         for finding in tally.wrong[:SHOWN_MOST]:
             print(f"  {finding}", flush=True)
@@ -95,6 +98,24 @@ def fail_all(wanted: list[str]) -> bool:
     return not total.wrong
 
 
+def kill_all(kills: int) -> bool:
+    """So many kills, of the archives of two worlds side by side; whether nothing was lost."""
+    total, began = Life(), time.monotonic()
+    share = -(-kills // SIDE_BY_SIDE)
+    for life in side_by_side(lives, [(seed, share) for seed in range(SIDE_BY_SIDE)]):
+        total.add(life)
+    seconds = time.monotonic() - began
+    for phase, count in total.phases.most_common():
+        print(f"{count:>7}  {phase}")
+    for finding in total.wrong[:SHOWN_MOST]:
+        print(finding)
+    print(
+        f"{total.kills} kills of {total.archives} archives, {total.kills / seconds:.1f} a second, "
+        f"{len(total.wrong)} violations"
+    )
+    return not total.wrong
+
+
 def is_wanted(name: str, wanted: list[str]) -> bool:
     """*name* holds one of the words, or there are none."""
     return not wanted or any(word in name for word in wanted)
@@ -102,5 +123,11 @@ def is_wanted(name: str, wanted: list[str]) -> bool:
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:]
-    is_well = cut_all(int(rest[0]), rest[1:]) if what == "cut" else fail_all(rest)
+    match what:
+        case "cut":
+            is_well = cut_all(int(rest[0]), rest[1:])
+        case "nth":
+            is_well = fail_all(int(rest[0]), rest[1:])
+        case _:
+            is_well = kill_all(int(rest[0]))
     sys.exit(not is_well)

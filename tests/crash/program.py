@@ -74,9 +74,13 @@ class Result:
 
     @property
     def archived(self) -> dict[str, str]:
-        """What the log acknowledged: path to hash.  A kill may cut its last line."""
-        told = [json.loads(line) for line in self.err.splitlines() if line.endswith("}")]
-        return {one["path"]: one["sha256"] for one in told if one["event"] == "archived"}
+        """What the log acknowledged: path to hash."""
+        return {e["path"]: e["sha256"] for e in self.events if e["event"] == "archived"}
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What the log said.  A kill may cut its last line."""
+        return [json.loads(line) for line in self.err.splitlines() if line.endswith("}")]
 
 
 @dataclass

@@ -88,14 +88,6 @@ def test_twenty_kills_and_one_run_to_the_end(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, seed=1, kills=KILLS_EACH)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(0)
-def test_many_kills(tmp_path: Path, kills: int) -> None:
-    """The same with archives enough for --kills."""
-    for seed in range(2, 2 + -(-kills // KILLS_EACH)):
-        kill_again_and_again(tmp_path / str(seed), seed, KILLS_EACH)
-
-
 def test_a_large_file_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     """At most 8 MiB of a download come a second time, however often it is killed."""
     size = 24_000_000
