@@ -260,3 +260,11 @@ def test_an_index_behind_many_boxes_is_found() -> None:
 def test_a_page_or_a_message_is_told_from_a_video(first_bytes: bytes, text: bool) -> None:
     """What begins like markup, or is at least one printable word."""
     assert container.is_text(first_bytes) is text
+
+
+def test_a_box_that_is_open_to_the_end_proves_no_end() -> None:
+    """Where nobody told the length, a connection that was cut would pass for a whole file."""
+    data = box(b"ftyp") + box(b"moov") + box(b"mdat", b"to the end", size=0)
+    steps = walk("mp4", len(data), open_end=False)
+    found = drive(steps, lambda at, count: data[at : at + count])
+    assert found == "nothing tells where the box mdat at 16 ends"

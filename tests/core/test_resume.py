@@ -271,3 +271,14 @@ def test_a_whole_instead_of_the_rest_is_counted() -> None:
         before = counts().get("D08", 0)
         decide(SAVED, HERE, ask, head)
         assert counts().get("D08", 0) - before == more
+
+
+def test_more_than_four_gib_are_counted_in_whole() -> None:
+    """No offset is kept in 32 bits."""
+    saved = replace(SAVED, bytes=2**32, total=2**32 + 9)
+    ask = Ask(2**32 - OVERLAP_BYTES, if_range='"one"')
+    head = Head(
+        206, content_range=f"bytes {ask.start}-{2**32 + 8}/{2**32 + 9}", etag='"one"',
+        last_modified=DATE,
+    )  # fmt: skip
+    assert decide(saved, HERE, ask, head) == Append(ask.start, saved)
