@@ -19,6 +19,10 @@ CRASH, INTERRUPT = "crash", "interrupt"
 STEP, SKEW = "stepped-clock", "skewed-clock"
 OWNER_FAULTS = frozenset({"replaced-video", "deleted-video", "renamed-video", "new-video"})
 FAULTS = frozenset(VENDOR_FAULTS) | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}
+# These need a listing of several pages; the others a file of which some is saved.
+PAGED = frozenset({"repeat-page", "empty-page", "moving-page", "shrinking-page", "next-loop"})
+RANGED = frozenset({"range-416", "wrong-range", "multipart-range", "ignore-range", "wrong-bytes"})
+CUTTING = frozenset({"cut-with-length", "reset-mid-body"})
 # Answers of 20 MB, or of 100,000 lists: a few of them are enough.
 HEAVY = frozenset({"huge-json", "deep-json"})
 # Under these a right client may come late, or too early, by the vendor's clock.
@@ -62,7 +66,7 @@ class Drawn:
 def draw(seed: int, faults: frozenset[str] | None) -> Drawn:
     """Draw the world of a seed; with *faults* in place of those that it would draw."""
     if faults is None:
-        faults = _some_faults(random.Random(f"which {seed}"))
+        faults = _some_faults(seed)
     dice = random.Random(f"world {seed}")
     config, sizes = _vendor(seed, dice, skewed=SKEW in faults)
     # Less than a period of the limit, or than one file takes, would be less than is promised.
@@ -91,12 +95,21 @@ def _is_seen(config: EmulatorConfig) -> bool:
     return config.window_s >= min(600.0, config.generation_s[1])
 
 
-def _some_faults(dice: random.Random) -> frozenset[str]:
-    """A tenth of the worlds has none; of the others, each has a part of them."""
+def featured(seed: int) -> str:
+    """The misfortune whose turn it is: over some hundred worlds each one is, and can strike."""
+    names = sorted(FAULTS)
+    return names[seed // 10 % len(names)]
+
+
+def _some_faults(seed: int) -> frozenset[str]:
+    """A tenth of the worlds has none; of the others, each has a part of them, and its own."""
+    dice = random.Random(f"which {seed}")
     if dice.random() < 0.1:
         return frozenset()
     share = dice.choice([0.03, 0.1, 0.25])
     chosen = {name for name in sorted(FAULTS - {CRASH}) if dice.random() < share}
+    own = featured(seed)
+    chosen |= {own} | (CUTTING if own in RANGED else frozenset())
     return frozenset(chosen | ({CRASH} if dice.random() < 0.3 else set()))
 
 
@@ -106,6 +119,10 @@ def _vendor(
     window_s = dice.choice([86_400.0, 86_400.0, 3600.0, 365 * 86_400.0, float("inf"), 60.0, 20.0])
     # Where addresses live for seconds, each video costs many calls: a few are enough.
     count = int(10 ** dice.uniform(0, 1.48 if window_s > 60.0 else 0.8))
+    if featured(seed) in PAGED:
+        count = dice.randint(51, 60)
+    if featured(seed) in RANGED:
+        count = dice.randint(6, 12)
     limit, period_s = None, 60.0
     if dice.random() < 0.4:
         # With a few calls an hour, an address that lives for minutes is never seen in time.
@@ -115,7 +132,7 @@ def _vendor(
     config = EmulatorConfig(
         seed=seed,
         videos=count,
-        channels=dice.randint(1, 2),
+        channels=1 if featured(seed) in PAGED else dice.randint(1, 2),
         playlists=dice.randint(0, 2),
         generation_s=(longest / 10, longest),
         window_s=window_s,
@@ -128,8 +145,9 @@ def _vendor(
         clock_skew_s=dice.uniform(-7200.0, 7200.0) if skewed else 0.0,
         slow_answer_s=dice.choice([1.0, 15.0, 45.0]),
     )
-    sizes = tuple(int(10 ** dice.uniform(4.18, 6.3)) for _ in range(count))
-    return config, sizes
+    least = 5.3 if featured(seed) in RANGED else 4.18
+    most = 4.7 if count > 30 else 6.3
+    return config, tuple(int(10 ** dice.uniform(least, most)) for _ in range(count))
 
 
 def _spec(seed: int, name: str) -> str:
@@ -138,9 +156,17 @@ def _spec(seed: int, name: str) -> str:
         return f"{name}*{dice.randint(1, 2)}"
     if VENDOR_FAULTS[name].endless:
         return f"{name}:{10 ** dice.uniform(-1, 0):.4f}"
-    return f"{name}:{10 ** dice.uniform(-2, -0.5):.4f}"
+    own = featured(seed)
+    if name in CUTTING and own in RANGED:
+        return f"{name}:0.4"
+    if name == own and own in RANGED:
+        return f"{name}:0.7"
+    least = -0.7 if name == own else -2.0
+    return f"{name}:{10 ** dice.uniform(least, -0.4):.4f}"
 
 
 def _chance(seed: int, name: str) -> float:
     dice = random.Random(f"rate {seed} {name}")
-    return 10 ** (dice.uniform(-3, -2) if name == "outage" else dice.uniform(-2, -0.7))
+    if name == "outage" and name != featured(seed):
+        return 10 ** dice.uniform(-3, -2)
+    return 10 ** (dice.uniform(-0.5, -0.1) if name == featured(seed) else dice.uniform(-2, -0.7))

@@ -57,7 +57,8 @@ class Network:
     Attributes:
         fired: misfortune -> how often it struck.
         chances: misfortune -> how likely it is at each opportunity; may be changed at any time.
-        open: connections, and how many at most, per origin.
+        most_open: owner -> connections that were open at a time, at most.
+        forbidden: addresses that nobody may go to, and somebody tried.
 
     Args:
         loop: whose names it answers from now on.
@@ -89,6 +90,8 @@ class Network:
         self._left = Counter(dict.fromkeys(FAULTS, most))
         self._left["outage"] = 1
         self.fired: Counter[str] = Counter()
+        self.most_open: Counter[str] = Counter()
+        self.forbidden: list[str] = []
         self.chances: Mapping[str, float] = {}
         loop.names = self._resolved
 
@@ -123,6 +126,7 @@ class Network:
         ends = self._ends.setdefault(owner, [])
         ends[:] = [end for end in ends if not end.is_closing()]
         ends.append(pair.client)
+        self.most_open[owner] = max(self.most_open[owner], len(ends))
         return pair.client, protocol
 
     async def _first_packets(self, origin: str, owner: str) -> None:
@@ -166,7 +170,7 @@ class Network:
         if host not in HOSTS or self._is_out() or self._strikes("no-such-name"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if HOSTS[host] == HOSTS[FILES.removeprefix("https://")] and self._strikes("private-name"):
-            return [HOSTS[host], PRIVATE]
+            return self._chance.choice([[PRIVATE], [HOSTS[host], PRIVATE]])
         return [HOSTS[host]]
 
     def _strikes(self, name: str) -> bool:
@@ -193,6 +197,8 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Any:
         address = addr_infos[0][4][0]
         names = {each: f"https://{host}" for host, each in HOSTS.items()}
+        if address not in names:
+            self._network.forbidden.append(address)
         try:
             async with asyncio.timeout(timeout.sock_connect):
                 return await self._network.connect(names.get(address, address), args[0])

@@ -18,12 +18,9 @@ from pathlib import Path
 from archiver.core.lifecycle import TRANSITIONS, Asked, Event, Stored
 from archiver.core.model import Job, JobKey
 from archiver.emulator.world import World as Vendor
+from tests.sim.fate import BrokenPromiseError
 
 ID = re.compile(r"\[(\d+)\]( v\d+)?\.(mp4|flv)$")
-
-
-class BrokenPromiseError(AssertionError):
-    """Something happened that must never happen."""
 
 
 def promise(holds: object, text: str) -> None:
