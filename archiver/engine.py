@@ -113,7 +113,7 @@ class Engine:
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
-            self._learnt.planned(idle=self._at_work()[Fetch] < self._limits.downloads)
+            self._learnt.planned(idle=self._at_work()[Fetch] < self._downloads)
             ending = self._ending(todo, now)
             if ending is not None:
                 return ending
@@ -165,6 +165,11 @@ class Engine:
         """How many hands are at each kind of step."""
         return Counter(type(step) for step in self._busy.values())
 
+    @property
+    def _downloads(self) -> int:
+        """How many at a time: fewer where no more files can be opened."""
+        return min(self._limits.downloads, self._learnt.slots)
+
     def _budget(self) -> Budget:
         world, limits, learnt = self._world, self._limits, self._learnt
         allowance, now = world.vendor.allowance(), world.clock.now()
@@ -174,7 +179,7 @@ class Engine:
             calls=calls,
             more_at=allowance.more_at,
             polls=max(1, limits.requests // 2) - busy[Poll],
-            fetches=limits.downloads - busy[Fetch],
+            fetches=self._downloads - busy[Fetch],
             line_is_idle=busy[Fetch] == 0,
             files_most=learnt.files_most,
             bytes_most=learnt.bytes_most(),
@@ -204,6 +209,8 @@ class Engine:
         self._touched.clear()
         window = await self._world.ledger.window(now, self._limits.variant, _WINDOW)
         self._more, self._next_due_at = window.more, window.next_due_at
+        if window.more:
+            met("L08", "O18")  # what is not at hand stays in the ledger
         for job in window.jobs:
             # A row that changed since the read began is older than what is in memory.
             if job.key not in self._touched and job.key not in self._busy:

@@ -10,6 +10,7 @@ Misfortune                   expected; `perform` turns it into an event, nobody 
 └── CorruptError             the bytes are not the file; start from 0
 ArchiverError                a person must act: one sentence, a hint, an exit code
 ├── SettingsError (2)  ├── AuthError (3)  ├── DestinationError (4)  └── ListingError (1)
+                                                   └── CrowdedError
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class DestinationError(ArchiverError):
     """The destination cannot be used: locked, not writable, not a folder, full, damaged."""
 
     exit_code = 4
+
+
+class CrowdedError(DestinationError):
+    """No more files can be opened just now; whoever has fewer hands at work may go on."""
+
+    hint = "Raise the limit (ulimit -n), or lower --downloads."
 
 
 class ListingError(ArchiverError):

@@ -11,6 +11,7 @@ import anyio
 
 from archiver.account import Account
 from archiver.adapters.clock import SKEW_MOST_S
+from archiver.adapters.descriptors import fitting
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
@@ -54,6 +55,13 @@ async def run(
     """
     account.checked().require_credentials()
     check_way(account)
+    downloads, requests = fitting(options.downloads, options.requests)
+    if (downloads, requests) != (options.downloads, options.requests):
+        observer.said(
+            f"few files may be open at a time (ulimit -n): {downloads} downloads and "
+            f"{requests} calls at a time"
+        )
+        options = replace(options, downloads=downloads, requests=requests)
     async with changing(dest, create=True, name=options.name, surroundings=surroundings) as archive:
         night = _Night(archive, account, options, observer, surroundings.connector)
         return await night.spend(stop)

@@ -34,6 +34,7 @@ from archiver.errors import (
     BadAnswerError,
     BrokenError,
     CorruptError,
+    CrowdedError,
     DeniedError,
     LinkRefusedError,
     NotFoundError,
@@ -84,6 +85,14 @@ class Hands:
         Raises:
             AuthError, DestinationError: a person must act.
         """
+        try:
+            return await self._perform(step, job, record)
+        except CrowdedError as crowded:
+            met("L07")
+            self._learnt.crowded(self._clock.now())
+            return life.Hindered(str(crowded), self._after_weather(job))
+
+    async def _perform(self, step: Step, job: Job, record: Record) -> Event:
         match step:
             case Request():
                 job = await record(life.Asked(self._clock.now()))

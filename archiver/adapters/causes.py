@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from archiver.adapters.descriptors import NO_MORE
 from archiver.core.naming import display
-from archiver.errors import DestinationError
+from archiver.errors import CrowdedError, DestinationError
 from archiver.met import met
 
 _FORBIDDEN: Final = frozenset({errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
@@ -44,5 +45,7 @@ def refusal(error: OSError, doing: str) -> DestinationError:
         met("L06")
     if error.errno in _ROWS:
         met(_ROWS[error.errno])
+    if error.errno in NO_MORE:
+        return CrowdedError(f"Too many files are open: {display(doing)} failed.")
     cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))
     return DestinationError(f"{cause[:1].upper()}{cause[1:]}: {display(doing)} failed.", hint)

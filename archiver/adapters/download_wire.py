@@ -19,6 +19,8 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from archiver.adapters.address_policy import AddressPolicy, ForbiddenAddressError
+from archiver.adapters.causes import refusal
+from archiver.adapters.descriptors import NO_MORE
 from archiver.core.answer import Ask, Head
 from archiver.core.model import Instant
 from archiver.core.pacing import when
@@ -128,6 +130,8 @@ class Wire:
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, ForbiddenAddressError):
                 raise LinkRefusedError(str(error.os_error)) from error
+            if error.os_error.errno in NO_MORE:
+                raise refusal(error.os_error, "opening a connection") from error
             raise WeatherError(origin, f"{origin} cannot be reached: {_why(error)}") from error
         except TimeoutError as error:
             met("D02")

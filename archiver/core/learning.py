@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from archiver.core.model import DAY_S, NEVER, Instant, Job, Link
+from archiver.core.model import DAY_S, NEVER, NOW, Instant, Job, Link
 
 UNKNOWN_SIZE = 1 << 30  # three hours of video are 2 to 2.6 GB; most are shorter
 _SAMPLES = 200  # enough for a stable percentile, few enough to follow a change within a night
@@ -75,13 +75,14 @@ class Learnt:
     """The vendor's habits, as this run and the runs before it saw them."""
 
     def __init__(self, slots: int) -> None:
-        self.slots = slots
+        self.slots = slots  # downloads at a time
         self.meter = Meter()
         self.window_s = DAY_S
         self._generation: deque[float] = deque(maxlen=_SAMPLES)
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
         self.slots_idle = True  # since the last file came, a download could have begun and none was
         self._came = False  # a file, since the last plan
+        self._crowded_at = NOW
         self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
 
     def first_seen(self, job: Job, link: Link, now: Instant) -> None:
@@ -141,6 +142,15 @@ class Learnt:
         self._came = True
         if self.slots_idle:
             self._cap += 1
+
+    def crowded(self, now: Instant) -> None:
+        """No more files could be opened: half as many downloads from now on.
+
+        What fails within the same second is one crowd.
+        """
+        if now > self._crowded_at + 1.0:
+            self._crowded_at = now
+            self.slots = max(1, self.slots // 2)
 
     def late(self) -> None:
         """A version ran out: half as many may be outstanding."""

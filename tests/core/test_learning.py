@@ -261,3 +261,14 @@ def test_what_is_kept_is_short_and_sensible() -> None:
     learnt = Learnt(4)
     learnt.remember({"generation": [0.51234, 0, -1, 1e15, "x"], "sizes": [7]})
     assert learnt.as_json() == {"generation": [0.512], "sizes": [7], "rate": None}
+
+
+def test_a_crowd_halves_the_downloads_at_a_time_once() -> None:
+    """Eight that could open no file in the same moment are one reason; one always remains."""
+    learnt = Learnt(8)
+    for _ in range(8):
+        learnt.crowded(at(0))
+    assert learnt.slots == 4
+    for seconds in (2, 4, 6, 8):
+        learnt.crowded(at(seconds))
+    assert learnt.slots == 1

@@ -19,7 +19,9 @@ import aiohttp
 from yarl import URL
 
 from archiver.account import Account
+from archiver.adapters.causes import refusal
 from archiver.adapters.clock import WaitingClock
+from archiver.adapters.descriptors import NO_MORE
 from archiver.adapters.http import origin_of, read_body
 from archiver.adapters.vendor import trouble, wire
 from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
@@ -177,6 +179,8 @@ class Caller:
                 said = place.answered(response.status, response.headers)
                 body = await read_body(response)
         except trouble.TROUBLE as error:
+            if isinstance(error, OSError) and error.errno in NO_MORE:
+                raise refusal(error, "opening a connection") from None
             how = trouble.describe(error)
             self.weather.failed(self.host, self.clock.now(), reason=how)
             raise WeatherError(self.host, f"API: {how}", sent=place.is_sent) from None
