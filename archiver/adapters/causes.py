@@ -34,7 +34,7 @@ _CAUSES = {
     ),
 }
 _ROWS: Final = {
-    errno.ENOSPC: "L01", errno.EXDEV: "L39", errno.ENOENT: "L40", errno.EFBIG: "L42",
+    errno.ENOSPC: "L01", errno.EXDEV: "L39", errno.ENOENT: "L40",
     errno.ESTALE: "O09",
 }  # fmt: skip
 
@@ -43,6 +43,8 @@ def refusal(error: OSError, doing: str) -> DestinationError:
     """Turn what the system said into what a person can act on; the cause comes first."""
     if error.errno in _FORBIDDEN:
         met("L06")
+    if error.errno == errno.EFBIG:
+        met("L42")
     if error.errno in _ROWS:
         met(_ROWS[error.errno])
     if error.errno in NO_MORE:
