@@ -100,6 +100,17 @@ def differs(job: Job, seen: Video) -> bool:
     return before is not None and after is not None and abs(before - after) >= LENGTH_TOLERANCE_S
 
 
+def asked(job: Job, seen: Video) -> Job:
+    """*job* as it is asked for now: it expects the file that the last listing described.
+
+    Not the one that an earlier version, which was never fetched, was asked for with: the listing
+    after this one would take the very file that came for a replacement of it.
+    """
+    if seen.recording:
+        return job
+    return _completed(_expecting(job, seen), job)
+
+
 def _skipped(job: Job) -> Change:
     event = Skipped(STILL_RECORDING)
     return Change("skipped", apply(job, event), event)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archiver.core import listing
 from archiver.core.lifecycle import Reopened, Skipped
 from archiver.core.listing import WORDS, Change, Known, listed
 from archiver.core.model import Instant, Job, JobKey, JobState, Video, VideoId
@@ -116,6 +117,14 @@ def test_a_job_asked_for_keeps_what_it_was_asked_with(job: Job) -> None:
     seen = replace(SEEN, size_bytes=2)
     assert listed(known(job), seen, NOW, "mp4") == Change("same")
     assert listed(known(replace(job, state=JobState.ARCHIVED)), seen, NOW, "mp4").word == "changed"
+
+
+def test_a_job_asked_for_again_expects_what_was_listed_last() -> None:
+    """Else the next listing takes the file that came for a replacement of it."""
+    lost = a_job(expected_bytes=1, expected_s=5.0)
+    seen = replace(SEEN, size_bytes=2, length_s=None)
+    assert listing.asked(lost, seen) == a_job(expected_bytes=2, expected_s=5.0)
+    assert listing.asked(lost, replace(seen, recording=True)) == lost
 
 
 def test_a_gone_video_is_reopened_once_a_night_when_it_is_listed_again() -> None:

@@ -25,6 +25,7 @@ from archiver.core.lifecycle import (
     Pending,
     Progressed,
     Stored,
+    Unavailable,
 )
 from archiver.core.model import (
     NEVER,
@@ -114,6 +115,22 @@ def test_an_event_that_does_not_fit_writes_nothing(tmp_path: Path) -> None:
         with pytest.raises(LookupError):
             await ledger.record(Job(JobKey(VideoId(5))), Asked(NOW), NOW)
         assert (await ledger.window(NOW, "mp4", 1)).jobs == (job,)
+
+    use(tmp_path, what)
+
+
+def test_a_video_replaced_before_it_was_asked_for_again_is_stored_once(tmp_path: Path) -> None:
+    """A version was lost, the video replaced: what comes then is no other than what is listed."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        (job,) = await take_in(ledger, 1)
+        job = await play(ledger, job, Asked(NOW))
+        seen = video(1, size_bytes=5)
+        await ledger.reconcile([seen], LATER, "mp4")
+        job = await play(ledger, job, Unavailable(NOW, AT_ONCE, "lost"))
+        job = await play(ledger, job, *to_archived(job))
+        assert job.expected_bytes == 5
+        assert (await ledger.reconcile([seen], LATER, "mp4"))["same"] == 1
 
     use(tmp_path, what)
 

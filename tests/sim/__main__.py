@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="live just this one again")
     parser.add_argument("--last", type=int, default=50, help="lines of its story")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS], help="live no other")
     parser.add_argument("--traces", type=int, nargs="+", help="print the traces of these seeds")
     wanted = parser.parse_args()
     if wanted.traces:
@@ -56,8 +57,9 @@ def main() -> int:
         return 0
     if wanted.seed is not None:
         return replay(wanted.seed, wanted.last)
-    seeds = range(wanted.first, wanted.first + wanted.seeds)
-    return campaign.report(seeds, sys.stderr, list(KINDS.values()))
+    every = range(wanted.first, wanted.first + wanted.seeds)
+    seeds = [seed for seed in every if kind_of(seed).name in wanted.kinds]
+    return campaign.report(seeds, sys.stderr, [KINDS[name] for name in wanted.kinds])
 
 
 if __name__ == "__main__":

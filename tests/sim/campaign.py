@@ -24,6 +24,7 @@ AGAIN_EVERY = 20  # a seed of so many is lived again elsewhere: the same trace, 
 SEEDS_THAT_MEET_ALL = 2000  # from so many on, each misfortune of each kind must have struck
 TWINS_EVERY = 4  # a ten of seeds of so many is compared with the same worlds without misfortune
 BATCH = 40
+SAID_EVERY = 100  # worlds
 SHRUNK_MOST = 10  # failures: who has more begins with the first
 BOUNDS = (  # over a campaign: this figure is at most so many times that one
     ("calls compared", 1.10, "calls needed"),
@@ -97,7 +98,9 @@ def calls_of(seed: int, outcome: Outcome) -> dict[str, float]:
     return {"calls compared": figures["api calls"], "calls needed": round(needed)}
 
 
-def run(seeds: range, say: TextIO, *, processes: int = 2) -> tuple[dict[str, Sums], list[str]]:
+def run(
+    seeds: Sequence[int], say: TextIO, *, processes: int = 2
+) -> tuple[dict[str, Sums], list[str]]:
     """Live *seeds* through.
 
     Returns:
@@ -115,7 +118,7 @@ def run(seeds: range, say: TextIO, *, processes: int = 2) -> tuple[dict[str, Sum
             if one.outcome.failure:
                 failures.append(told(one.seed, one.outcome, shrink=len(failures) < SHRUNK_MOST))
                 print(failures[-1], file=say, flush=True)
-            if done % 500 == 0:
+            if done % SAID_EVERY == 0:
                 print(f"{done} worlds, {time.monotonic() - began_s:.0f} s", file=say, flush=True)
     failures += again(traces)
     return sums, failures
@@ -212,7 +215,7 @@ def shortcomings(sums: dict[str, Sums], kinds: Iterable[Kind], worlds: int) -> l
     return found
 
 
-def report(seeds: range, say: TextIO, kinds: Sequence[Kind]) -> int:
+def report(seeds: Sequence[int], say: TextIO, kinds: Sequence[Kind]) -> int:
     """A whole campaign; returns the exit code."""
     sums, failures = run(seeds, say)
     failures += shortcomings(sums, kinds, len(seeds))

@@ -211,6 +211,8 @@ class MemoryVault:
             raise self.fate.broken(f"{job.key} is stored with {end_of(there)} bytes of {content}")
         if job.sha256 != digest(there):
             raise self.fate.broken(f"{job.key} is stored with another digest than its own")
+        if any(stored.content == content for stored in self.disk.files.values()):
+            raise self.fate.broken(f"{job.key} is stored, and {content} was stored already")
         return Stored(content, end_of(there), digest(there))
 
     def free_bytes(self) -> int:

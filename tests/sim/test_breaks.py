@@ -141,6 +141,12 @@ def keeping_shut_what_was_reopened(patch: Patch) -> None:
     patch.setattr(intake, "apply", apply)
 
 
+def expecting_an_older_listing(patch: Patch) -> None:
+    """A replaced video that is asked for again is taken for the one before."""
+    patch.setattr(intake, "asked", lambda job, seen: job)
+
+
+REPLACED = frozenset({"video replaced", "denied", "not now", "never made", "answer lost"})
 REGENERATED = frozenset(
     {"broken", "refused", "forgotten", "other bytes", "cut at expiry", "crash"}
 )  # fmt: skip
@@ -157,6 +163,7 @@ BREAKS = [
     (gone_because_it_is_not_listed, core_world, range(27, 31), None),
     (opening_dead_addresses, core_world, range(6, 10), None),
     (joining_without_looking, engine_world, range(96, 98), REGENERATED),
+    (expecting_an_older_listing, engine_world, range(16, 17), REPLACED),
     (telling_before_the_commit, engine_world, FEW, None),
     (keeping_shut_what_was_reopened, engine_world, FEW, None),
 ]

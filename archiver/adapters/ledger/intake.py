@@ -15,8 +15,8 @@ from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
-from archiver.core.lifecycle import Event, Progressed, Reopened, Stored, apply
-from archiver.core.listing import WORDS, Change, Known, listed
+from archiver.core.lifecycle import Asked, Event, Progressed, Reopened, Stored, apply
+from archiver.core.listing import WORDS, Change, Known, asked, listed
 from archiver.core.model import Channel, ChannelId, Instant, Job, JobState, Video, VideoId
 
 
@@ -126,14 +126,24 @@ def _write_down(db: Db, before: Known | None, change: Change, seen: Video, now: 
         rows.insert_event(db, key, change.word.capitalize(), payload, now)
 
 
-def record(db: Db, after: Job, event: Event, at: Instant) -> None:
-    """Write a job as it stands after *event*, the event, and what was stored."""
+def record(db: Db, after: Job, event: Event, at: Instant) -> Job:
+    """Write a job as it stands after *event*, the event, and what was stored; return the job."""
+    if isinstance(event, Asked):
+        after = _asked(db, after)
     rows.update_job(db, after, at)
     if not isinstance(event, Progressed):  # several a second: the row says it all
         rows.insert_event(db, after.key, type(event).__name__, rows.payload_of(event), at)
     if isinstance(event, Stored):
         for holding in event.holdings:
             rows.insert_holding(db, holding)
+    return after
+
+
+def _asked(db: Db, job: Job) -> Job:
+    """The job expects what the last listing said of its video."""
+    query = f"SELECT {rows.VIDEO_COLUMNS} FROM video WHERE id = ?"
+    found = db.execute(query, (job.key.video_id,)).fetchone()
+    return job if found is None else asked(job, rows.video_of(found))
 
 
 def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instant) -> int:

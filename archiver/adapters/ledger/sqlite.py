@@ -97,8 +97,9 @@ class SqliteLedger(Reader):
             LookupError: the ledger has no such job: a bug.
         """
         after = apply(job, event)
-        await self._writer.write(functools.partial(intake.record, after=after, event=event, at=at))
-        return after
+        return await self._writer.write(
+            functools.partial(intake.record, after=after, event=event, at=at)
+        )
 
     async def add_channels(self, channels: Iterable[Channel]) -> None:
         """Take in what the vendor says of channels; their folders are chosen now or stay."""
