@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from archiver.core import lifecycle as life
-from archiver.core import schedule
+from archiver.core import reply, schedule
 from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
@@ -22,9 +22,7 @@ from archiver.core.model import (
     Instant,
     Job,
     JobKey,
-    JobState,
     Link,
-    Readiness,
     Saved,
 )
 from archiver.core.steps import Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
@@ -46,7 +44,6 @@ from archiver.ports import Clock, Ledger, Observer, Part, Source, Vault, Vendor
 Record: TypeAlias = Callable[[Event], Awaitable[Job]]
 
 _DENIED_MOST = 5  # in a row: the account, not the videos
-_REFUSED_MOST = 3  # the same address again and again: ask for a new version
 
 
 async def publish(vault: Vault, ledger: Ledger, job: Job, now: Instant) -> Event:
@@ -119,11 +116,14 @@ class Hands:
         except WeatherError as weather:
             return self._not_reached(job, weather, posted=posted)
         except NotFoundError:
+            met("A07" if posted else "A08")
             if posted:
                 return life.NotFound()
             # The vendor forgot the request, not the video: that is for the next POST to say.
-            return self._unavailable(job, "the vendor forgot the request (404)")
+            now, forgot = self._clock.now(), "the vendor forgot the request (404)"
+            return reply.unavailable(job, forgot, now, self._policy)
         except DeniedError as denied:
+            met("A09")
             self._denied += 1
             if self._denied >= _DENIED_MOST:
                 raise AuthError(
@@ -135,13 +135,17 @@ class Hands:
             return life.Delayed(self._clock.now(), str(bad), self._retry_at(job))
         self._denied = 0
         self._hindered.pop(job.key, None)
-        return self._answered(job, answer, posted=posted)
+        return reply.heard(
+            job, answer, self._clock.now(), self._learnt, self._policy, posted=posted
+        )
 
     def _not_reached(self, job: Job, weather: WeatherError, *, posted: bool) -> Event:
         now, again_at = self._clock.now(), self._after_weather(job)
         again_at = max(again_at, weather.retry_at or now)
         if posted and not weather.sent:
             return life.Unavailable(now, again_at, str(weather), counted=False)
+        if posted:
+            met("A27")
         return life.Hindered(str(weather), again_at)
 
     def _after_weather(self, job: Job) -> Instant:
@@ -154,44 +158,6 @@ class Hands:
         wait_s = min(most_s, FIRST_WAIT_S * 2.0 ** min(self._hindered[job.key], 10))
         self._hindered[job.key] += 1
         return Instant(self._clock.now() + wait_s)
-
-    def _answered(self, job: Job, answer: Downloadable, *, posted: bool) -> Event:
-        now = self._clock.now()
-        match answer.status:
-            case Readiness.PENDING:
-                asked = replace(job, polls=job.polls + 1) if not posted else job
-                return life.Pending(now, self._poll_at(asked, now))
-            case Readiness.AVAILABLE if answer.link is not None:
-                return self._available(job, answer.link, now)
-            case _ if posted:
-                return self._unavailable(job, "the vendor does not prepare the file")
-            case _ if job.state is JobState.DISCOVERED:
-                # Recorded and never sent: nothing went wrong.  Sent and answered with an error,
-                # though the vendor is well: it may be this video, and must not go on for ever.
-                if job.reason:
-                    return self._unavailable(job, job.reason)
-                return life.Unavailable(now, now, "not asked for yet", counted=False)
-            case _:
-                if job.link is not None:  # it was there, and is no more
-                    self._learnt.late()
-                return self._unavailable(job, "the vendor no longer prepares the file")
-
-    def _unavailable(self, job: Job, reason: str) -> Event:
-        return life.Unavailable(self._clock.now(), self._retry_at(job), reason)
-
-    def _available(self, job: Job, link: Link, now: Instant) -> Event:
-        window_s, policy = self._learnt.window_s, self._policy
-        if link.expires_at - now <= schedule.margin_s(
-            link.expires_at, job.asked_at, window_s, policy
-        ):
-            return self._unavailable(job, "the vendor offers a version that has run out")
-        if job.state is JobState.REQUESTED and link == job.link:
-            # The download host refused this very address: perhaps it will not, a little later.
-            if job.failures >= _REFUSED_MOST:
-                return self._unavailable(job, job.reason or "the address is refused")
-            return life.Available(now, link, self._retry_at(job))
-        self._learnt.first_seen(job, link, now)
-        return life.Available(now, link)
 
     async def _fetch(self, job: Job, record: Record) -> Event:
         assert job.link is not None  # a Fetch is planned for an address alone
@@ -267,10 +233,6 @@ class Hands:
 
     def _retry_at(self, job: Job) -> Instant:
         return schedule.retry_at(job, self._clock.now(), self._policy)
-
-    def _poll_at(self, job: Job, now: Instant) -> Instant:
-        learnt = self._learnt
-        return schedule.poll_at(job, now, learnt.generation_s, learnt.window_s, self._policy)
 
 
 class _Follower:

@@ -4,6 +4,7 @@ Rule 1: no session carries a secret; headers with one are made call by call for 
 Rule 2: nothing is taken from the surroundings: no netrc, no proxy variables, no cookies.
 Rule 3: TLS is always verified; an extra authority is added to the known ones, never in their place.
 Rule 4: the downloads' bytes are never decoded on the way.
+Rule 5: an answer belongs to the request that it follows; what came unasked is never read.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -117,9 +118,29 @@ def check_way(account: Account) -> None:
         tls_context(account.ca_file)
 
 
+class AskedOnly(aiohttp.BaseConnector):
+    """A connector that closes an idle connection on which something came unasked.
+
+    aiohttp would hand those bytes to the next request as its answer: a host that answers twice, or
+    later than the end of its own answer, would give one video the address of another.
+    """
+
+    async def _get(self, *args: Any) -> Any:
+        while (connection := await super()._get(*args)) is not None:
+            if connection.protocol is None or not connection.protocol.should_close:
+                break
+            met("A43")
+            connection.close()
+        return connection
+
+
+class _TCPConnector(AskedOnly, aiohttp.TCPConnector):
+    """The connector for real networks."""
+
+
 def tcp_connector(line: Line) -> aiohttp.BaseConnector:
     """The connector for real networks."""
-    return aiohttp.TCPConnector(
+    return _TCPConnector(
         ssl=line.tls, limit=line.limit, limit_per_host=line.limit, resolver=line.resolver
     )
 

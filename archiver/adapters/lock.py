@@ -87,7 +87,7 @@ def _take(descriptor: int) -> None:
                 f"The archive cannot be locked: {error.strerror}.",
                 "Use a file system that knows locks (flock).",
             ) from error
-        met("L18", "O07")
+        met("A29", "L18", "O07")
         holder = _holder(descriptor)
         who = f"pid {holder}" if holder else "pid unknown"
         raise DestinationError(

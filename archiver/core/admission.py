@@ -132,6 +132,7 @@ class Spender:
         if self.files >= budget.files_most:
             return False
         if self.moving and self.bytes + size > budget.bytes_most:
+            met("A30")
             return False  # else a slow line still gets a file
         if not self._in_time(size):
             return False

@@ -25,10 +25,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The vendor is preparing the file."""
+    """The vendor is preparing the file; ``reason`` where it said so in a way of its own."""
 
     at: Instant
     due_at: Instant
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +208,11 @@ def apply(job: Job, event: Event) -> Job:
     match event:
         case Asked(at):
             return replace(after, asked_at=at, due_at=job.due_at)
-        case Pending(at, due_at):
+        case Pending(at, due_at, reason):
             polls = job.polls + 1 if job.state is S.REQUESTED else 0
             asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong
-            return replace(after, asked_at=asked_at, pending_at=at, due_at=due_at, polls=polls)
+            pending = replace(after, asked_at=asked_at, pending_at=at, reason=reason)
+            return replace(pending, due_at=due_at, polls=polls)
         case Available(at, link, due_at):
             return replace(after, available_at=at, link=link, due_at=due_at)
         case Unavailable(at, due_at, reason, counted):

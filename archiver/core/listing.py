@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from archiver.core.lifecycle import Event, Reopened, Skipped, apply
 from archiver.core.model import Instant, Job, JobKey, JobState, Video
+from archiver.met import met
 
 Word: TypeAlias = Literal["new", "changed", "renamed", "reopened", "skipped", "same"]
 WORDS: tuple[Word, ...] = ("new", "changed", "renamed", "reopened", "skipped", "same")
@@ -79,6 +80,7 @@ def _of_job(job: Job, changed_at: Instant, seen: Video, now: Instant) -> Change:
         case JobState.GONE if abs(now - changed_at) >= GONE_AT_LEAST_S:
             return _reopened(job, seen, "listed again")
         case JobState.ARCHIVED if differs(job, seen):
+            met("A41")
             key = replace(job.key, version=job.key.version + 1)
             return Change("changed", _expecting(Job(key, delete_at=job.delete_at), seen))
         case JobState.ARCHIVED:

@@ -106,10 +106,15 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Downloadable:
-    """An answer about a downloadable version; ``link`` is there exactly when it is available."""
+    """An answer about a downloadable version; ``link`` is there exactly when it is available.
+
+    ``said`` is the vendor's own word where it is not one that we know, or no use as it came:
+    "available" without a usable address.  The status is PENDING then.
+    """
 
     status: Readiness
     link: Link | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

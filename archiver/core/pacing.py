@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from archiver.core.model import NOW, Instant
+from archiver.met import met
 
 LONGEST_WAIT_S = 900.0  # any wait that a header asks for; then one probe
 SHORTEST_WAIT_S = 1.0  # where the reset lies in the past
@@ -71,11 +72,14 @@ def when(text: str | None, now: Instant) -> Instant | None:
 def _by_magnitude(number: float, now: Instant) -> float | None:
     if math.isnan(number):
         return None
+    if 5e8 <= number <= 1e11:
+        return number
+    met("A13")
     if abs(number) < 5e8:  # nearly 16 years: a delta
         return now + number
     if number > 1e14:
         return number / 1e6
-    return number / 1e3 if number > 1e11 else number
+    return number / 1e3
 
 
 def _count(text: str | None) -> int | None:
@@ -181,6 +185,8 @@ def answered(rate: Rate, said: News, now: Instant) -> Rate:
 
 
 def _learn(rate: Rate, said: News, now: Instant) -> Rate:
+    if said.remaining == 0:
+        met("A14")
     if said.remaining is None:
         return replace(rate, answers=min(rate.answers + 1, 1_000))
     reset_at = said.reset_at
@@ -204,11 +210,13 @@ def refused(rate: Rate, said: News, sent_at: Instant, now: Instant, observed_per
     rate = _current(rate, now)
     at = said.retry_at if said.retry_at is not None else said.reset_at
     if at is not None:
-        at = Instant(max(at, now + SHORTEST_WAIT_S) if at <= now else at)
+        met("A12" if at <= now else "A10")
+        at = Instant(now + SHORTEST_WAIT_S if at <= now else at)
         hold = max(rate.hold_until, at + margin_s(at, rate.salt))
         return replace(rate, remaining=None, answers=0, hold_until=Instant(hold))
     if sent_at < rate.hold_until and rate.per_s is not None:
         return rate
+    met("A11")
     hold_until = Instant(now + rate.backoff_s)
     slower = max(SLOWEST, SLOWER * (rate.per_s or min(observed_per_s, FAST_ENOUGH)))
     longer = min(2.0 * rate.backoff_s, LONGEST_BACKOFF_S)

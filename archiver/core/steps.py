@@ -62,6 +62,8 @@ class Policy:
     poll_first_s: float = 1.0  # with nothing learnt: short files take seconds
     poll_factor: float = 1.6
     poll_most_s: float = 300.0  # a slow file costs one call in five minutes
+    pending_most_s: float = 2 * DAY_S  # then a person hears of it; each run asks once more
+    addressless_most: int = 5  # polls that say "available" without an address: ask again
     retry_first_s: float = 1.0
     retry_most_s: float = 600.0
     failures_most: int = 12  # and a day since the first: then a person has to look

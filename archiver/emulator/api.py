@@ -123,7 +123,8 @@ class ApiDoor:
             allowed, headers = self._quota.spend(now)
             if not allowed:
                 return in_json(429, {"error": "too_many_requests"}, headers), {}
-        broken = ("error-500", "error-503", *(("list-503",) if LIST.fullmatch(path) else ()))
+        errors = ("error-500", "error-502", "error-503", "error-504")
+        broken = (*errors, *(("list-503",) if LIST.fullmatch(path) else ()))
         struck = faults.first(broken, path)
         if struck is not None:
             return in_json(int(struck[-3:]), {"error": "server_error"}), {}

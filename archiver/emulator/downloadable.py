@@ -56,6 +56,8 @@ class Downloadables:
             return _said(status)
         if version.seen and faults.strikes("flap", resource):
             return _said("pending")
+        if version.seen and faults.strikes("other-address", resource):
+            version.expires_at += 1
         version.seen = True
         url: str | None = f"{self._downloads}/v/{version.path}?{self._world.query(version)}"
         if faults.strikes("url-null", resource):

@@ -44,6 +44,8 @@ def answers(name: str, status: int, body: bytes) -> None:
 
 answers("throttle-bare", 429, b"too_many_requests")
 answers("error-500", 500, b"server_error")
+answers("error-502", 502, b"server_error")
+answers("error-504", 504, b"server_error")
 answers("error-503", 503, b"server_error")
 answers("list-503", 503, b"server_error")
 answers("unauthorized", 401, b"invalid_token")
@@ -171,6 +173,15 @@ async def expires(visitor: Visitor) -> None:
 async def url_null(visitor: Visitor) -> None:
     said = await visitor.status("POST")
     assert (said["status"], said["download_url"]) == ("available", None)
+
+
+@checks("other-address")
+async def other_address(visitor: Visitor) -> None:
+    one, two = [(await visitor.status("POST")) for _ in range(2)]
+    assert one["download_url"] != two["download_url"]
+    assert two["expires_at"] == one["expires_at"] + 1
+    for said in (one, two):
+        assert (await visitor.fetch(said["download_url"])).body == visitor.truth()
 
 
 @checks("pending-forever")

@@ -58,8 +58,8 @@ def test_weather_is_not_waited_out_for_ever() -> None:
 
 def test_nonsense_for_ever_is_an_error_that_says_so() -> None:
     """Four unreadable answers in a row end the listing with a sentence."""
-    with pytest.raises(ListingError, match="web page"):
-        listing(lambda _: reply("<html>hello</html>"))
+    with pytest.raises(ListingError, match="no JSON"):
+        listing(lambda _: reply("hello"))
 
 
 def test_what_the_vendor_does_not_know_is_not_found() -> None:

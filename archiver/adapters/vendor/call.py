@@ -4,6 +4,7 @@ Rule 1: a call goes out only with a place of the rate, a valid token and an open
 Rule 2: a 401 renews the token once and replays the call once; more is the person's turn.
 Rule 3: no redirect is followed and no address of an answer is called: the token stays at home.
 Rule 4: who may be blamed is decided here: the weather, the file, the answer or the credentials.
+Rule 5: of ten calls one may fail; who fails more goes one by one (``core.thrift``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from archiver.adapters.http import origin_of, read_body
 from archiver.adapters.vendor import trouble, wire
 from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
 from archiver.adapters.vendor.token import TokenSource
+from archiver.core import thrift
 from archiver.core.model import Instant
 from archiver.core.weather import Trouble, Weather
 from archiver.errors import (
@@ -35,6 +37,7 @@ from archiver.errors import (
     NotFoundError,
     WeatherError,
 )
+from archiver.met import met
 from archiver.ports import Allowance
 
 PATIENCE_S = 5.0  # a step waits this long for the rate; longer waits belong to the plan
@@ -59,7 +62,21 @@ class Answer:
     @property
     def is_weather(self) -> bool:
         """The host or something on the way is in trouble (a login page redirects)."""
-        return self.status >= 500 or 300 <= self.status < 400 or self.status in OUTSIDE
+        away = self.status >= 500 or 300 <= self.status < 400 or self.status in OUTSIDE
+        return away or self.is_page
+
+    @property
+    def is_page(self) -> bool:
+        """A page for people, whatever the status: from somebody on the way, not the vendor."""
+        return self.body is not None and self.body[:1_000].lstrip()[:1] == b"<"
+
+    @property
+    def how(self) -> str:
+        """In what way it is weather, in words without a body, an address or a secret."""
+        if self.status == 429:
+            return "its rate limit is used up"
+        page = self.is_page and self.status < 300
+        return "it answered with a web page" if page else f"it answered {self.status}"
 
 
 class Caller:
@@ -83,6 +100,7 @@ class Caller:
         self._calls = asyncio.Semaphore(self._most)
         self._polls = asyncio.Semaphore(max(1, self._most // 2))
         self._entered = 0  # calls that wait or are under way
+        self._thrift = thrift.Thrift()
 
     async def call(
         self,
@@ -108,12 +126,15 @@ class Caller:
                 if purpose == "poll":
                     await places.enter_async_context(self._polls)
                 await places.enter_async_context(self._calls)
-                for _ in range(2):
+                for turn in range(2):
                     answer = await self._once(method, address, purpose, patience_s)
-                    if answer is not None:
+                    if isinstance(answer, Answer):
                         return self._judged(answer)
+                    if turn == 0:
+                        self._tokens.refused(answer)
         finally:
             self._entered -= 1
+        met("A02")
         raise AuthError("The API refuses a token that was issued a moment ago.")
 
     def allowance(self) -> Allowance:
@@ -125,7 +146,7 @@ class Caller:
         try_at = max(self.weather.closed_until(host, now) for host in hosts)
         waiting = max(0, self._entered - self._pace.in_flight)
         room = min(self._most - self._entered, self._pace.calls_now() - waiting)
-        if not all(self.weather.is_open(host) for host in hosts):
+        if self._thrift.is_spent or not all(self.weather.is_open(host) for host in hosts):
             room = min(room, 1 - min(1, self._entered))
         if try_at <= now and room > 0:
             return Allowance(room, now)
@@ -143,23 +164,23 @@ class Caller:
 
     async def _once(
         self, method: str, address: str, purpose: Purpose, patience_s: float
-    ) -> Answer | None:
-        """Send once.  None: 401, and the token is marked for renewal."""
+    ) -> Answer | Mapping[str, str]:
+        """Send once.  The header that was sent: a 401, the token in it is refused."""
         if self.weather.closed_until(self.host, self.clock.now()) > self.clock.now():
             self._hindered()
+        was_fresh = self._tokens.is_fresh(self.clock.now())
         place = await self._pace.enter(purpose, self.host, patience_s)
         try:
             # The token comes last: it may have ended while we stood in the queue.
+            if was_fresh and not self._tokens.is_fresh(self.clock.now()):
+                met("A06")
             head = await self._tokens.authorize(address)
             if not self.weather.may_try(self.host, self.clock.now()):
                 self._hindered()
             answer = await self._send(method, address, head, place)
         finally:
             place.leave()
-        if answer.status != 401:
-            return answer
-        self._tokens.refused(head)
-        return None
+        return head if answer.status == 401 and not answer.is_page else answer
 
     def _hindered(self) -> NoReturn:
         retry_at = self.weather.closed_until(self.host, self.clock.now())
@@ -181,8 +202,12 @@ class Caller:
         except trouble.TROUBLE as error:
             if isinstance(error, OSError) and error.errno in NO_MORE:
                 raise refusal(error, "opening a connection") from None
+            if not place.is_sent:
+                met("A39")
+            elif isinstance(error, TimeoutError):
+                met("A38")
             how = trouble.describe(error)
-            self.weather.failed(self.host, self.clock.now(), reason=how)
+            self._failed(how, is_sent=place.is_sent)
             raise WeatherError(self.host, f"API: {how}", sent=place.is_sent) from None
         finally:
             self.weather.let_go(self.host)
@@ -190,21 +215,30 @@ class Caller:
         if retry_at is None and response.status == 429:
             retry_at = said.reset_at
         answer = Answer(response.status, body, retry_at)
-        if answer.is_weather:
-            busy = answer.status == 429
-            how = "its rate limit is used up" if busy else f"it answered {answer.status}"
-            self.weather.failed(self.host, self.clock.now(), answer.retry_at, how)
-        else:
+        if not answer.is_weather:
+            self._thrift = thrift.went_well(self._thrift)
             self.weather.succeeded(self.host)
+            return answer
+        if answer.status != 429:
+            met("A17" if answer.is_page else "A15" if answer.status == 503 else "A16")
+        # A 429 is no failure of the host's: the pace sees to those.
+        self._failed(answer.how, answer.retry_at, is_sent=answer.status != 429)
         return answer
+
+    def _failed(self, how: str, retry_at: Instant | None = None, *, is_sent: bool) -> None:
+        now = self.clock.now()
+        if is_sent:
+            self._thrift = thrift.failed(self._thrift)
+            retry_at = Instant(max(retry_at or now, now + self._thrift.pause_s))
+        self.weather.failed(self.host, now, retry_at, how)
 
     def _judged(self, answer: Answer) -> bytes:
         status, body = answer.status, answer.body
         if answer.is_weather:
-            raise WeatherError(
-                self.host, f"the API answered {status}", answer.retry_at, sent=answer.had_effect
-            )
+            how = f"API: {answer.how}"
+            raise WeatherError(self.host, how, answer.retry_at, sent=answer.had_effect)
         if body is None:
+            met("A35")
             raise BadAnswerError("the API's answer is longer than 16 MiB")
         if 200 <= status < 300:
             return body
@@ -213,5 +247,4 @@ class Caller:
             raise NotFoundError(f"the vendor does not know it ({status} {word})".replace(" )", ")"))
         if word is not None and status in (402, 403):
             raise DeniedError(f"the account may not have it ({status} {word})".replace(" )", ")"))
-        # A page of text with a 404 or 403 is somebody on the way, not the vendor's word.
         raise BadAnswerError(f"the API answered {status}")

@@ -18,6 +18,7 @@ from archiver.adapters.vendor import values, wire
 from archiver.adapters.vendor.call import Caller
 from archiver.core.model import Instant
 from archiver.errors import BadAnswerError, ListingError, WeatherError
+from archiver.met import met
 
 WALKS = 3  # of one listing, when it moves
 MOST_PAGES = 5_000  # a quarter of a million videos
@@ -81,6 +82,10 @@ class _Walk:
 
     def take(self, items: list[ItemT], page: wire.Listed) -> list[ItemT]:
         """Take in a page; return what is new on it."""
+        if self.pages and page.counts != self.counts:
+            met("A33")
+        if not page.objects and page.next:
+            met("A34")
         new = {item.id: item for item in items if item.id not in self.ids}
         self.moved |= any(item.id in self.ids for item in items)
         self.moved |= self.pages > 0 and page.counts != self.counts
@@ -94,6 +99,7 @@ class _Walk:
 
     def stuck(self) -> None:
         """The pages repeat themselves; that is an end only if a counter says so."""
+        met("A31")
         self.cut = not any(
             name in _COUNTERS and count == len(self.ids) for name, count in self.counts
         )
@@ -127,6 +133,7 @@ class Lister:
             if believed or agreed or walk_number == WALKS:
                 yield Batch(held.items, believed and not walk.odd)
                 return
+            met("A32")
             if held.items:
                 yield held
             before = walk.ids
@@ -150,7 +157,9 @@ class Lister:
         while params is not None:
             page = await self._page(query, params)
             items = _readable(query, page)
-            walk.odd |= page.odd or len(items) < len(page.objects)
+            if page.odd or len(items) < len(page.objects):
+                met("A37")
+                walk.odd = True
             new = walk.take(items, page)
             yield new
             following = next_params(query, params, page)
@@ -160,6 +169,7 @@ class Lister:
                 walk.stuck()
                 return
             if walk.pages >= MOST_PAGES:
+                met("A31")
                 walk.cut = True
                 return
             params = following

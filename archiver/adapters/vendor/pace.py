@@ -8,6 +8,7 @@ The arithmetic is `core.pacing`; here are only the queue and the counting.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
@@ -17,6 +18,9 @@ from archiver.core import pacing
 from archiver.core.model import Instant
 from archiver.core.summary import ApiCalls
 from archiver.errors import WeatherError
+from archiver.met import met
+
+log = logging.getLogger("archiver.vendor")
 
 Purpose: TypeAlias = Literal["list", "request", "poll", "extras"]
 SOON_S = 1.0  # when to look again while only answers can make room
@@ -39,6 +43,7 @@ class Place:
     def sent(self) -> None:
         """The head of the request went out, perhaps once more (aiohttp re-sends a lost GET)."""
         if self._heads:
+            met("A42")
             self._pace.rate = pacing.lost(self._pace.rate)
         self._heads += 1
         self._pace.count(self._purpose)
@@ -120,6 +125,10 @@ class Pace:
         """Take in an answer's headers."""
         now = self.clock.now()
         said = pacing.news(headers, now)
+        if status == 429 or said.remaining == 0:
+            for name, at in (("X-RateLimit-Reset", said.reset_at), ("Retry-After", said.retry_at)):
+                if at is not None and at >= now + pacing.LONGEST_WAIT_S:
+                    log.info("%s: %.60r is far off; 15 minutes at most", name, headers.get(name))
         if status == 429:
             recent = sum(1 for at in self._sent_at if at > now - pacing.WATCH_S)
             self.rate = pacing.refused(self.rate, said, sent_at, now, recent / pacing.WATCH_S)

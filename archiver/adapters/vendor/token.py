@@ -30,7 +30,8 @@ SecretStyle: TypeAlias = Literal["body", "raw-basic", "basic"]
 STYLES: tuple[SecretStyle, ...] = get_args(SecretStyle)  # in the order of trying
 LIFE_S = 3_600.0  # assumed where the server says nothing sensible
 RENEW_AT = 0.9  # of a token's life
-RENEW_PAUSE_S = 60.0  # between renewals while the life is only assumed: never a loop
+LEAST_LIFE_S = 1.0  # a shorter one makes no sense
+FORCED_PAUSE_S = 60.0  # between renewals because of a 401: never a loop
 ANSWER_MOST = 1024 * 1024
 
 
@@ -67,8 +68,7 @@ class TokenSource:
         self.style: SecretStyle = style
         self._token = account.access_token.reveal()
         self._renew_at = self._ends_at = NEVER if self._token else NOW
-        self._renewed_at = Instant(float("-inf"))
-        self._assumed = False
+        self._forced_at = Instant(float("-inf"))
         self._renewal: asyncio.Task[str] | None = None
 
     def is_fresh(self, now: Instant) -> bool:
@@ -93,18 +93,22 @@ class TokenSource:
 
         Raises:
             AuthError: it was the ready token, which nobody can renew.
-            WeatherError: the token is too young to be renewed again.
+            WeatherError: the last 401 that led to a renewal was a moment ago.
         """
         if self._account.access_token:
             raise AuthError(
                 "The access token was refused: it is expired, revoked or malformed.",
                 "Set a new ARCHIVER_ACCESS_TOKEN, or use client credentials.",
             )
-        if headers.get("Authorization") != f"Bearer {self._token}":
+        if headers.get("Authorization") != f"Bearer {self._token}" or self._renew_at == NOW:
+            met("A03")
             return
-        again_at = Instant(self._renewed_at + RENEW_PAUSE_S)
-        if self._assumed and self._clock.now() < again_at:
-            raise self._trouble("a fresh token was refused", again_at)
+        now, again_at = self._clock.now(), Instant(self._forced_at + FORCED_PAUSE_S)
+        if self._forced_at <= now < again_at:
+            met("A05")
+            raise self._trouble("one token after the other is refused", again_at)
+        met("A01")
+        self._forced_at = now
         self._renew_at = self._ends_at = NOW
 
     async def close(self) -> None:
@@ -136,6 +140,7 @@ class TokenSource:
         try:
             fresh, style = await self._granted()
         except WeatherError as error:
+            met("A04")
             how = str(error).removeprefix("token: ")
             self._weather.failed(self.host, self._clock.now(), error.retry_at, how)
             raise
@@ -155,9 +160,10 @@ class TokenSource:
     def _keep(self, fresh: wire.Granted) -> None:
         now = self._clock.now()
         life_s = fresh.expires_in_s
-        self._assumed = life_s is None
-        self._token, self._renewed_at = fresh.access_token, now
-        life_s = LIFE_S if life_s is None else life_s
+        if life_s is None or life_s < LEAST_LIFE_S:
+            met("A05")
+            life_s = LIFE_S
+        self._token = fresh.access_token
         self._renew_at, self._ends_at = Instant(now + RENEW_AT * life_s), Instant(now + life_s)
 
     async def _granted(self) -> tuple[wire.Granted, SecretStyle]:

@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 
 from archiver.core.model import Instant
 from archiver.errors import BadAnswerError
+from archiver.met import met
 
 Json: TypeAlias = Mapping[str, Any]
 MOST_ID = 2**63 - 1  # what a ledger's integer holds
 MOST_INSTANT = 1e11  # beyond the year 5138: milliseconds, or nonsense
+MOST_DIGITS = 300  # of a whole number; Python itself refuses thousands
 _ID = re.compile(r"[0-9]{1,19}")
 
 
@@ -30,15 +32,23 @@ def parsed(body: bytes) -> Json:
         BadAnswerError: HTML, cut or too deeply nested JSON, or another value than an object.
     """
     try:
-        value = json.loads(
-            body.decode("utf-8-sig", "replace"), parse_float=_float, parse_constant=_no_constant
-        )
+        shown = body.decode("utf-8-sig", "replace")
+        value = json.loads(shown, parse_int=_int, parse_float=_float, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
+        too_deep = isinstance(error, RecursionError)
+        met("A36" if too_deep else "A18")
         kind = "a web page" if body.lstrip()[:1] == b"<" else "no JSON"
         raise BadAnswerError(f"the API answered with {kind} ({len(body)} bytes)") from error
     if not isinstance(value, dict):
         raise BadAnswerError(f"the API answered with a JSON {type(value).__name__}, not an object")
     return value
+
+
+def _int(shown: str) -> int | str:
+    if len(shown) <= MOST_DIGITS:
+        return int(shown)
+    met("A36")
+    return shown  # kept as it came, as a text
 
 
 def _float(shown: str) -> float | str:
@@ -48,6 +58,7 @@ def _float(shown: str) -> float | str:
 
 def _no_constant(_: str) -> None:
     """NaN and Infinity are no JSON: kept as null, so that ``raw`` can be read by anybody."""
+    met("A36")
 
 
 def number(value: object) -> float | None:
@@ -84,9 +95,12 @@ def instant(value: object) -> Instant | None:
     """Unix seconds, milliseconds or ISO 8601; None where nothing sensible is said."""
     found = number(value)
     if found is not None:
-        found = found / 1000.0 if found > MOST_INSTANT else found
+        if found > MOST_INSTANT:
+            met("A19")
+            found /= 1000.0
         return Instant(found) if 0 < found <= MOST_INSTANT else None
     if not isinstance(value, str) or len(value) > 64:
+        met("A19")
         return None
     try:
         moment = datetime.fromisoformat(value.strip())

@@ -36,8 +36,10 @@ from archiver.core.model import (
     VideoId,
 )
 from archiver.errors import BadAnswerError
+from archiver.met import met
 
 URL_MOST = 16 * 1024
+WORD_MOST = 40  # of a status that nobody knows
 _HREF_ID = re.compile(r"/([0-9]{1,19})(?:\.json)?/?$")
 
 
@@ -51,13 +53,15 @@ def downloadable(body: bytes) -> Downloadable:
     """
     answer = parsed(body).get("downloadable")
     if not isinstance(answer, dict):
+        met("A19")
         raise BadAnswerError("the API's answer has no object 'downloadable'")
     status = text(answer.get("status")).strip().lower()
     if status == Readiness.UNAVAILABLE:
         return Downloadable(Readiness.UNAVAILABLE)
     url = text(answer.get("download_url")).strip()
     if status != Readiness.AVAILABLE or len(url) > URL_MOST or not is_web_address(url):
-        return Downloadable(Readiness.PENDING)
+        said = "" if status == Readiness.PENDING else status[:WORD_MOST] or "nothing"
+        return Downloadable(Readiness.PENDING, said=said)
     expires_at = instant(answer.get("expires_at"))
     link = Link(url, NEVER if expires_at is None else expires_at)
     return Downloadable(Readiness.AVAILABLE, link)

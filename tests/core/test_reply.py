@@ -1,0 +1,90 @@
+"""What an answer of the vendor does to its job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archiver.core import lifecycle as life
+from archiver.core.admission import deadline
+from archiver.core.learning import Learnt
+from archiver.core.lifecycle import apply
+from archiver.core.model import (
+    DAY_S,
+    Downloadable,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Link,
+    Readiness,
+    VideoId,
+)
+from archiver.core.reply import heard
+from archiver.core.steps import Policy
+
+NOW = Instant(1_700_000_000.0)
+ASKED = Job(JobKey(VideoId(7)), asked_at=NOW)
+REQUESTED = replace(ASKED, state=JobState.REQUESTED)
+PENDING = Downloadable(Readiness.PENDING)
+
+
+def after(job: Job, answer: Downloadable, at: float = NOW) -> tuple[life.Event, Job]:
+    event = heard(job, answer, Instant(at), Learnt(4), Policy(), posted=False)
+    return event, apply(job, event)
+
+
+def test_pending_is_waited_for_until_two_days_have_passed() -> None:
+    """A minute before, another poll is due; then a person hears of it."""
+    _, still = after(REQUESTED, PENDING, NOW + 2 * DAY_S - 60)
+    assert (still.state, still.reason) == (JobState.REQUESTED, "")
+    _, parked = after(REQUESTED, PENDING, NOW + 2 * DAY_S)
+    assert (parked.state, parked.reason) == (JobState.PARKED, "not made by the vendor in 48 hours")
+    assert parked.asked_at == NOW
+
+
+def test_a_word_that_nobody_knows_is_pending_and_shown() -> None:
+    """It is gone as soon as the vendor says something else."""
+    _, odd = after(REQUESTED, Downloadable(Readiness.PENDING, said="failed"))
+    assert (odd.state, odd.reason, odd.failures) == (
+        JobState.REQUESTED, "the vendor says 'failed'", 0
+    )  # fmt: skip
+    assert after(odd, PENDING)[1].reason == ""
+
+
+def test_available_without_an_address_is_asked_for_again_after_five_polls() -> None:
+    """It may only be a moment too early; for ever it would never end."""
+    useless = Downloadable(Readiness.PENDING, said="available")
+    job = REQUESTED
+    for polls in range(1, Policy().addressless_most + 1):
+        _, job = after(job, useless)
+        assert (job.state, job.polls, job.failures) == (JobState.REQUESTED, polls, 0)
+    _, job = after(job, useless)
+    assert (job.state, job.asked_at, job.failures) == (JobState.DISCOVERED, None, 1)
+    assert job.due_at > NOW
+
+
+def test_an_address_that_says_no_end_is_to_be_fetched_within_a_day() -> None:
+    """The shortest window that is documented is assumed for the order, and nothing is refused."""
+    _, job = after(REQUESTED, Downloadable(Readiness.AVAILABLE, Link("https://h/x")))
+    assert job.state is JobState.AVAILABLE
+    assert deadline(job) == NOW + DAY_S
+
+
+@pytest.mark.parametrize("ends_in_s", [-1e9, -60.0, 0.0])
+def test_an_address_that_has_run_out_is_a_failure_with_a_pause(ends_in_s: float) -> None:
+    """Asking again at once would never end."""
+    link = Link("https://h/x", Instant(NOW + ends_in_s))
+    _, job = after(REQUESTED, Downloadable(Readiness.AVAILABLE, link))
+    assert (job.state, job.failures, job.link) == (JobState.DISCOVERED, 1, None)
+    assert job.due_at > NOW
+
+
+def test_a_second_address_takes_the_place_of_the_refused_one() -> None:
+    """Of two that were given the last one counts, whenever it ends."""
+    refused = replace(REQUESTED, link=Link("https://h/1", Instant(NOW + 500)), failures=1)
+    link = Link("https://h/2", Instant(NOW + 400))
+    _, job = after(refused, Downloadable(Readiness.AVAILABLE, link))
+    assert (job.state, job.link) == (JobState.AVAILABLE, link)
+    assert job.due_at <= NOW
