@@ -432,3 +432,22 @@ def test_the_spread_of_retries_is_a_twentieth_to_either_side() -> None:
     waits = [retry_at(job(number), NOW, POLICY) - NOW for number in range(200)]
     assert 0.95 <= min(waits) < 0.955
     assert 1.045 < max(waits) < 1.05
+
+
+def test_a_file_of_unknown_size_is_taken_for_a_typical_one() -> None:
+    """And one that no window could hold is begun all the same: what it saves is kept."""
+    short = available(lives_s=80.0)
+    assert steps(short, rate_bytes_s=10.0) == []
+    assert steps(short, rate_bytes_s=10.0, window_s=100.0) == [Fetch(short.key)]
+
+
+def test_an_idle_line_with_nothing_late_has_nothing_to_try() -> None:
+    """Only what was passed over is tried."""
+    assert steps(line_is_idle=True) == []
+
+
+@pytest.mark.parametrize(("failures", "wait_s"), [(0, 8.0), (1, 4.0), (5, 0.25), (9, 0.25)])
+def test_after_failures_the_first_look_comes_sooner(failures: int, wait_s: float) -> None:
+    """Half as long for each, up to five: a version that ran out is not to run out again."""
+    asked = job(state=JobState.REQUESTED, asked_at=NOW, failures=failures)
+    assert poll_at(asked, NOW, 8.0, DAY, POLICY) - NOW == pytest.approx(wait_s, rel=0.05)

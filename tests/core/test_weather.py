@@ -165,7 +165,7 @@ def test_two_failures_in_a_row_are_trouble() -> None:
     hosts.failed(HOST, T0)
     assert hosts.troubles(T0) == []
     hosts.failed(HOST, at(1))
-    assert [trouble.place for trouble in hosts.troubles(at(1))] == [HOST]
+    assert [trouble.place for trouble in hosts.troubles(at(2.5))] == [HOST]
 
 
 def test_while_a_probe_is_out_the_next_look_is_in_a_second() -> None:
