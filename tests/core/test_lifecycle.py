@@ -286,12 +286,20 @@ def test_an_event_changes_what_it_says_and_nothing_else(
     assert apply(before, event) == replace(before, **{"reason": "", **changed, "state": arrow})  # type: ignore[arg-type]
 
 
-def test_the_first_failure_is_remembered() -> None:
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [("available", life.Delayed(AT, "slow", DUE)), ("available", life.LinkRefused(AT, "403", DUE)),
+     ("available", life.Corrupt(AT, "holes", DUE)), ("available", life.RanOut(AT, DUE)),
+     ("requested", life.Unavailable(AT, DUE, "none"))],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_the_first_failure_is_remembered(state: str, event: life.Event) -> None:
     """Parking needs a day since then."""
-    fresh = replace(SEASONED, state=JobState.AVAILABLE, failures=0, failing_since=None)
-    once = apply(fresh, life.Delayed(AT, "slow", DUE))
+    fresh = replace(SEASONED, state=JobState(state), failures=0, failing_since=None)
+    once = apply(fresh, event)
     assert (once.failures, once.failing_since) == (1, AT)
-    assert apply(once, life.Delayed(DUE, "slow", DUE)).failing_since == AT
+    again = apply(replace(once, state=JobState.AVAILABLE), life.Delayed(DUE, "slow", DUE))
+    assert (again.failures, again.failing_since) == (2, AT)
 
 
 def test_a_version_counts_as_run_out_only_where_it_had_an_address() -> None:

@@ -282,3 +282,22 @@ def test_more_than_four_gib_are_counted_in_whole() -> None:
         last_modified=DATE,
     )  # fmt: skip
     assert decide(saved, HERE, ask, head) == Append(ask.start, saved)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"etag": 'W/"two"', "last_modified": ""}, {"etag": "", "last_modified": "Tue"}]
+)
+def test_one_mark_that_differs_is_enough_to_begin_again(mark: dict[str, str]) -> None:
+    """What the host leaves out contradicts nothing; what it says does."""
+    weak = replace(SAVED, etag='W/"one"')
+    ask = resume.witnessed_ask(weak)
+    assert decide(weak, HERE, ask, rest(ask, **mark), witnessed=True) == Restart()
+    silent = rest(ask, etag="", last_modified="")
+    assert isinstance(decide(weak, HERE, ask, silent, witnessed=True), Append)
+
+
+def test_a_file_that_became_shorter_than_what_is_saved_is_another() -> None:
+    """Also where only a stretch of it was asked for, and its length was not known before."""
+    saved = replace(SAVED, total=None)
+    head = Head(206, content_range=f"bytes 0-9/{CUT - 1}", etag='"one"', last_modified=DATE)
+    assert decide(saved, HERE, Ask(0, 10), head) == Restart()
