@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-from typing import Final
 
 from archiver.adapters.descriptors import NO_MORE
 from archiver.core.naming import display
 from archiver.errors import CrowdedError, DestinationError
 from archiver.met import met
 
-_FORBIDDEN: Final = frozenset({errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "Free some space, then run again: nothing is lost."),
     errno.EDQUOT: ("the disk quota is used up", "Free some space, then run again."),
@@ -33,20 +31,25 @@ _CAUSES = {
         "An archive is one file system: mount nothing below it.",
     ),
 }
-_ROWS: Final = {
-    errno.ENOSPC: "L01", errno.EXDEV: "L39", errno.ENOENT: "L40",
-    errno.ESTALE: "O09",
-}  # fmt: skip
 
 
 def refusal(error: OSError, doing: str) -> DestinationError:
     """Turn what the system said into what a person can act on; the cause comes first."""
-    if error.errno in _FORBIDDEN:
-        met("L06")
-    if error.errno == errno.EFBIG:
-        met("L42")
-    if error.errno in _ROWS:
-        met(_ROWS[error.errno])
+    match error.errno:
+        case errno.ENOSPC:
+            met("L01")
+        case errno.EDQUOT | errno.EROFS | errno.EACCES | errno.EPERM:
+            met("L06")
+        case errno.EXDEV:
+            met("L39")
+        case errno.ENOENT:
+            met("L40")
+        case errno.EFBIG:
+            met("L42")
+        case errno.ESTALE:
+            met("O09")
+        case _:
+            pass
     if error.errno in NO_MORE:
         return CrowdedError(f"Too many files are open: {display(doing)} failed.")
     cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))

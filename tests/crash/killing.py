@@ -1,6 +1,6 @@
 """``make kill``: real processes killed in every phase; what they acknowledged is held against them.
 
-An archive lives through ``KILLS_EACH`` kills and is then completed.  Half of the kills come before
+An archive lives through ``KILLS_EACH`` kills and is then completed.  Most kills come before
 a chosen call of a chosen phase, the others after a time; every fourth is followed by one of the
 next process while it recovers.  Everything is seen from outside: the files, the exit codes, what
 was said, and what the vendor counted.
@@ -113,12 +113,12 @@ def _live(program: Warm, them: Vendor, seed: int, kills: int, life: Life) -> Non
 
 def _kill(program: Warm, chance: random.Random, life: Life) -> None:
     args = program.place.run_args("--max-wait", "20s")
-    if chance.random() < 0.5:
+    if chance.random() < 0.7:
         phase = chance.choice(list(PHASES))
         on, most = PHASES[phase]
         result = program.run(*args, fuse=chance.randint(1, most), on=on)
     else:
-        result = program.run(*args, kill_after_s=chance.uniform(0.0, 0.4))
+        result = program.run(*args, kill_after_s=chance.uniform(0.0, 0.6))
         phase = f"after {_last_event(result)}"
     assert result.code in (-signal.SIGKILL, 0, 1), result.err
     if result.code == -signal.SIGKILL:

@@ -277,3 +277,44 @@ def test_the_systems_own_limit_is_told(tmp_path: Path) -> None:
     assert durable == "8192"
     assert said.startswith("The file is too large for this file system")
     assert 8192 <= part_path(tmp_path).stat().st_size <= 10_000
+
+
+def test_an_error_on_closing_is_one_of_writing(tmp_path: Path) -> None:
+    """A share or a quota may speak only then: the run ends in words, and what counts stays."""
+
+    class Late(FailingOs):
+        def close(self, fd: int) -> None:
+            super().close(fd)
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, DATA)
+            assert await part.sync() == len(DATA)
+            vault._os.close = Late().close  # type: ignore[method-assign]
+            with pytest.raises(DestinationError, match="quota"):
+                await part.close()
+        with opened(tmp_path) as vault:
+            saved = Saved(bytes=len(DATA))
+            part, held = await vault.part(KEY, saved)
+            assert held == saved
+            await part.close()
+
+    asyncio.run(run())
+
+
+def test_a_folder_that_is_taken_away_is_told(tmp_path: Path) -> None:
+    """Somebody tidies up while archiver works: words, and the next opening makes it anew."""
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            (tmp_path / "archive/.archiver/parts").rename(tmp_path / "away")
+            (tmp_path / "away").rmdir()
+            with pytest.raises(DestinationError, match="gone"):
+                await vault.part(KEY, NOTHING)
+        with opened(tmp_path) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await part.close()
+
+    asyncio.run(run())

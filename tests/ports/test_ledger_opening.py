@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.ledger.schema import SCHEMA
 from archiver.core.model import JobState, VideoId
 from archiver.errors import DestinationError
 from tests.ports.test_ledger import NOW, take_in, use
@@ -155,6 +156,27 @@ def test_half_a_transaction_is_rolled_back(
 
     assert asyncio.run(titles()) == {f"Film {number}" for number in range(1, 200)}
     assert (away.read_bytes() == before) == read_only
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_tables_that_were_laid_out_by_half_are_laid_out_anew(
+    tmp_path: Path, is_local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in the very first transaction costs nothing: there was nothing yet."""
+    monkeypatch.setattr("archiver.adapters.ledger.opening.is_local", lambda _: is_local)
+    made, away = tmp_path / "made", tmp_path / NAME
+    with closing(sqlite3.connect(made, isolation_level=None)) as db:
+        db.executescript(f"PRAGMA cache_size = 1; BEGIN IMMEDIATE; {SCHEMA}")
+        for suffix in ("", "-journal"):
+            shutil.copyfile(f"{made}{suffix}", f"{away}{suffix}")
+    assert away.stat().st_size > 0
+    assert Path(f"{away}-journal").stat().st_size > 0
+
+    async def what(ledger: SqliteLedger) -> None:
+        await take_in(ledger, 1)
+        assert await ledger.all_counts() == {JobState.DISCOVERED: 1}
+
+    use(tmp_path, what)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -527,3 +528,26 @@ def test_the_vault_is_what_the_engine_asks_for(tmp_path: Path) -> None:
 
     in_vault(tmp_path, use)
     assert files(tmp_path) == [".archiver/parts/5.mp4.v1.part"]
+
+
+def test_a_folder_on_another_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """Somebody mounted a disk below DEST: no file can be moved there in one step."""
+    job = downloaded(tmp_path)
+    with pytest.raises(DestinationError, match="another disk"):
+        published(tmp_path, job, FailingOs("rename_noreplace", errno.EXDEV, lasting=True))
+    assert VIDEO not in files(tmp_path)
+    assert published(tmp_path, job) == [VIDEO, INFO]
+
+
+def test_a_folder_that_is_taken_away_between_two_files_is_made_again(tmp_path: Path) -> None:
+    """Each publication finds its folder, or makes it."""
+    job = downloaded(tmp_path)
+
+    async def publish_twice(vault: LocalVault) -> None:
+        shutil.rmtree(tmp_path / "archive/data")
+        await vault.publish(job, SHELF)
+        shutil.rmtree(tmp_path / "archive/data")
+        await vault.publish(await fetched(vault, job.key), SHELF)
+
+    in_vault(tmp_path, publish_twice)
+    assert files(tmp_path) == sorted([VIDEO, INFO])

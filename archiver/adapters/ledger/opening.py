@@ -148,7 +148,12 @@ def _inspect(path: Path) -> None:
     # A kill left half a transaction behind (only without WAL): it has to be rolled back first,
     # which is no harm unless a newer program wrote it.
     with contextlib.closing(_connect(path, "mode=ro&immutable=1")) as reader:
-        _check_version(reader)
+        try:
+            _check_version(reader)
+        except sqlite3.DatabaseError as error:
+            # Its head is missing: pages of the first transaction come to the disk in any order.
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":
+                raise
     with contextlib.closing(_connect(path, "mode=rw")) as mender:
         met("L33")
         if mender.execute("PRAGMA page_count").fetchone()[0]:  # 0: the kill was in the first one
