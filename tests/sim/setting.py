@@ -128,6 +128,6 @@ class Setting(Generic[K]):
         best_s = self.offline(new).finished_at
         self.fate.figures["seconds to the end"] += round(took_s)
         self.fate.figures["seconds at best"] += round(best_s)
-        most_s = 2 * best_s + 5 * self.studio.generation_s + 60.0
+        most_s = 2 * best_s + 12 * self.studio.generation_s + 60.0
         if took_s > most_s:
             raise self.fate.broken(f"a night took {took_s:.0f} s of {best_s:.0f} at best")

@@ -150,7 +150,7 @@ REPLACED = frozenset({"video replaced", "denied", "not now", "never made", "answ
 REGENERATED = frozenset(
     {"broken", "refused", "forgotten", "other bytes", "cut at expiry", "crash"}
 )  # fmt: skip
-FEW = range(4)
+FEW = range(3)
 BREAKS = [
     (ignoring_busy, core_world, FEW, None),
     (ignoring_busy, engine_world, FEW, None),
