@@ -104,6 +104,7 @@ class HttpSource:
             await intake.keep()
             raise
         except asyncio.CancelledError:
+            met("L29")
             await intake.keep_if_possible()
             raise
 

@@ -103,7 +103,8 @@ class LocalPart:
     async def close(self) -> None:
         """Let go of the file; what was synced stays, what was not may stay."""
         try:
-            await self._threads.run(self._close)
+            # Done also where nobody may wait for it any more: there is nothing to undo.
+            await self._threads.run(self._close, lambda _: None)
         except OSError as error:  # a share may tell only now that it could not write
             met("L05")
             raise refusal(error, "closing a download") from error

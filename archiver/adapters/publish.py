@@ -222,7 +222,7 @@ class LocalVault:
         digest, size = hashlib.sha256(), 0
         run = self._threads.run
         try:
-            fd = await run(lambda: self._placer.open_new(name))
+            fd = await run(lambda: self._placer.open_new(name), os.close)
             file = small_file(self._os, fd, self._threads)
             try:
                 async for chunk in _each(chunks):
