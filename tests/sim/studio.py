@@ -45,6 +45,7 @@ class Film:
     told: int | None
     content: int = 0
     is_there: bool = True
+    returns: bool = False  # it is there again the day after
     is_replaced: bool = False
     is_struck: bool = False  # by a misfortune since its last version: it may have to be made again
     is_recording: bool = False
@@ -137,9 +138,13 @@ class Studio:
         for number, film in self.films.items():
             film.is_recording = False
             if not film.is_there:
-                film.is_there = fate.is_quiet or fate.strikes("video shown again")
+                film.is_there = fate.is_quiet or film.returns
+            elif fate.strikes("video shown again", 0.2):  # gone for a night
+                film.is_there, film.returns = False, True
+                self.versions.pop(number, None)
+                self.owes(0, number)
             elif fate.strikes("video deleted", 0.3):
-                film.is_there = False
+                film.is_there, film.returns = False, False
                 self.versions.pop(number, None)
                 self.owes(0, number)
             elif fate.strikes("video replaced", 0.3):

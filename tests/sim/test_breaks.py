@@ -163,7 +163,7 @@ BREAKS = [
     (gone_because_it_is_not_listed, core_world, range(27, 31), None),
     (opening_dead_addresses, core_world, range(6, 10), None),
     (joining_without_looking, engine_world, range(96, 98), REGENERATED),
-    (expecting_an_older_listing, engine_world, range(16, 17), REPLACED),
+    (expecting_an_older_listing, engine_world, range(40, 41), REPLACED),
     (telling_before_the_commit, engine_world, FEW, None),
     (keeping_shut_what_was_reopened, engine_world, FEW, None),
 ]
