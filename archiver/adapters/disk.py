@@ -198,6 +198,8 @@ class Os:
             if error.errno not in _NO_LINKS:
                 raise
         else:
+            # A power cut may keep two changes in either order: the new name first, for certain.
+            self.sync_folder(new_folder)
             self.unlink(name, folder)
             return
         # Neither is there (exFAT, some shares): the archive's lock keeps our own hands apart.

@@ -23,6 +23,7 @@ from tests.crash.protocols import PROTOCOLS
 
 SIDE_BY_SIDE = 2
 NESTED_SHARE = 100  # images at a point of a recovery: one for so many at a point of the protocol
+TWIN_EACH = 3  # a kill is gone on from at every so manieth point
 SHOWN_MOST = 20
 CUT_HEAD = (
     f"{'protocol':<30}{'points':>8}{'images':>9}{'different':>11}{'nested':>8}{'violations':>12}"
@@ -36,7 +37,7 @@ def cut(number: int, images: int) -> tuple[str, Report]:
     logging.disable(logging.WARNING)
     protocol = PROTOCOLS[number]
     nested = max(1, images // NESTED_SHARE)
-    return protocol.name, Trial(protocol, images=images, nested=nested).run()
+    return protocol.name, Trial(protocol, images=images, nested=nested, twin_each=TWIN_EACH).run()
 
 
 def fail(number: int, stride: int) -> tuple[str, Tally]:

@@ -35,7 +35,6 @@ from tests.crash.survival import (
 )
 from tests.hasty import emulator
 
-TWIN_EACH = 3  # a kill is gone on from where so many cases were drawn
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 VENDOR: dict[str, Any] = {
     "videos": 2, "channels": 1, "playlists": 0, "size": (15_000, 22_000),
@@ -131,6 +130,7 @@ class Trial:
         images: drawn at each point.
         nested: drawn at each point of a recovery.
         until: end at the first violation of this kind ("I2").
+        twin_each: go on after a kill at every so manieth point.
         chosen: looks at the number and the name of a point, and says whether to crash there.
     """
 
@@ -142,10 +142,11 @@ class Trial:
         nested: int,
         seed: int = 1,
         until: str | None = None,
+        twin_each: int = 1,
         chosen: Callable[[int, str], bool] = lambda _number, _name: True,
     ) -> None:
         self._protocol, self._images, self._nested = protocol, images, nested
-        self._chosen, self._until = chosen, until
+        self._chosen, self._until, self._twin_each = chosen, until, twin_each
         self._chance = random.Random(seed)
         self._survived: set[tuple[object, ...]] = set()
         self._finished: set[tuple[object, ...]] = set()
@@ -220,7 +221,7 @@ class Trial:
                 if (key := case.key()) not in seen:
                     seen.add(key)
                     cases.append(case)
-            if kills is not None and self._nested and len(cases) % TWIN_EACH == 0:
+            if kills is not None and self._nested and number % self._twin_each == 0:
                 twin = disk.killed_into(self._fresh())
                 kills.append((twin, Case(drawn[0], told, where)))
 

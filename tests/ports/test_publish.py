@@ -551,3 +551,14 @@ def test_a_folder_that_is_taken_away_between_two_files_is_made_again(tmp_path: P
 
     in_vault(tmp_path, publish_twice)
     assert files(tmp_path) == sorted([VIDEO, INFO])
+
+
+def test_an_old_name_goes_only_after_the_new_one_is_durable(tmp_path: Path) -> None:
+    """Two changes of names may come to the disk in either order, and neither name be left."""
+    job = downloaded(tmp_path)
+    system = FailingOs("rename_noreplace", errno.EINVAL, lasting=True)
+    assert published(tmp_path, job, system) == [VIDEO, INFO]
+    calls = [name for name in system.calls if name in ("link", "sync_folder", "unlink")]
+    linked = [place for place, name in enumerate(calls) if name == "link"]
+    assert len(linked) == 2
+    assert all(calls[at + 1 : at + 3] == ["sync_folder", "unlink"] for at in linked)
