@@ -80,7 +80,7 @@ def draw(seed: int, faults: frozenset[str] | None) -> Drawn:
         chances={name: _chance(seed, name) for name in sorted(faults & network.FAULTS)},
         crashes=dice.randint(1, 5), nights=dice.randint(2, 4) if faults else 1,
         downloads=dice.randint(1, 8), requests=dice.randint(1, 8), limit_rate=limit_rate,
-        max_wait_s=patience_s + dice.choice([1200.0, 3600.0, 6 * 3600.0]),
+        max_wait_s=patience_s + dice.choice([1200.0, 1200.0, 3600.0, 6 * 3600.0]),
         is_feasible=sum(sizes) <= 0.2 * rate * config.window_s and _is_seen(config),
         is_punctual=config.rate_headers and not faults & UNPUNCTUAL,
         dice=random.Random(f"way {seed}"),
@@ -155,7 +155,8 @@ def _spec(seed: int, name: str) -> str:
     if name in HEAVY:
         return f"{name}*{dice.randint(1, 2)}"
     if VENDOR_FAULTS[name].endless:
-        return f"{name}:{10 ** dice.uniform(-1, 0):.4f}"
+        # A world in which no file ever gets ready is one long night of polls.
+        return f"{name}:{10 ** dice.uniform(-1, -0.3):.4f}"
     own = featured(seed)
     if name in CUTTING and own in RANGED:
         return f"{name}:0.4"
