@@ -1,7 +1,8 @@
 """The archive as a library: what the commands call, and anybody else may.
 
-``run`` archives, ``plan`` says what it would do, ``retry`` puts parked videos back; the others
-answer questions.  Each raises ``archiver.errors.ArchiverError`` where a person must act.
+``run`` archives, ``plan`` says what it would do, ``retry`` puts parked videos back, ``repair`` has
+damaged files fetched again; the others answer questions.  Each raises
+``archiver.errors.ArchiverError`` where a person must act.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from archiver.questions import (
     StatusReport,
     VerifyReport,
     catalogue,
+    repair,
     retry,
     status,
     verify,
@@ -22,5 +24,5 @@ from archiver.questions import (
 
 __all__ = [
     "CatalogueRow", "Check", "PlanReport", "RunOptions", "StatusReport", "VerifyReport",
-    "catalogue", "doctor", "plan", "retry", "run", "status", "verify",
+    "catalogue", "doctor", "plan", "repair", "retry", "run", "status", "verify",
 ]  # fmt: skip

@@ -35,6 +35,8 @@ WORDS: Final[Mapping[type, tuple[str, int]]] = {
     life.LinkRefused: ("refused", NEWS),
     life.RanOut: ("ran out", NEWS), life.Fetched: ("fetched", DETAIL),
     life.Corrupt: ("corrupt", NEWS), life.Stored: ("archived", NEWS),
+    life.Superseded: ("archived", WARNING), life.Found: ("found", DETAIL),
+    life.Damaged: ("damaged", DETAIL),
     life.GaveUp: ("parked", WARNING), life.Skipped: ("skipped", NEWS),
     life.Reopened: ("reopened", DETAIL),
 }  # fmt: skip
@@ -65,10 +67,12 @@ def told(event: life.Event, after: Job, title: str = "") -> Told | None:
         fields |= {"reason": reason, "failures": after.failures}
     named = f"{key.video_id}  {safe(title)}" if title else f"{key.video_id}"
     text = f"{named}  {reason}" if reason else named
-    if isinstance(event, life.Stored):
+    if isinstance(event, life.Stored | life.Superseded):
         held = event.holdings[0]
         fields |= {"path": held.path, "bytes": held.bytes, "sha256": held.sha256}
         text = f"{safe(PurePosixPath(held.path).name)}  {size(held.bytes)}"
+        if reason:
+            text = f"{text}  {reason}"
     return Told(level, word, text, fields)
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from archiver.core.lifecycle import Event, Progressed, Stored
+from archiver.core.lifecycle import Event, Progressed, Stored, Superseded
 from archiver.core.model import Instant, Job, JobKey, JobState
 
 _RATE_OVER_S = 15.0  # long enough to be calm, short enough to show that a line died
@@ -81,7 +81,8 @@ class Tally:
 
     def recorded(self, before: Job, event: Event, after: Job) -> None:
         """A fact is in the ledger."""
-        self._count(before, after)
+        fresh = isinstance(event, Superseded)  # the video is archived, by another version
+        self._count(before, replace(after, state=JobState.ARCHIVED) if fresh else after)
         if after.state is JobState.REQUESTED:
             self.waiting[after.key] = after.due_at
         else:
@@ -91,7 +92,7 @@ class Tally:
                 transfer = self.running.get(after.key)
                 if transfer is not None and saved.total is not None:
                     transfer.total = saved.total
-            case Stored(holdings):
+            case Stored(holdings) | Superseded(holdings):
                 self.archived += 1
                 self.stored_bytes += holdings[0].bytes
                 self._want(holdings[0].bytes - (after.expected_bytes or holdings[0].bytes))

@@ -47,6 +47,7 @@ class Lister:
     Attributes:
         channels: every channel met so far; their titles name folders.
         listed: how many videos were listed, before the filter.
+        wanted: those that the filter let pass, as far as they were asked for.
     """
 
     def __init__(
@@ -56,7 +57,10 @@ class Lister:
         self._clock, self._observer = clock, observer
         self.channels: dict[ChannelId, Channel] = {}
         self.listed = 0
+        self.wanted: set[VideoId] = set()
         self._seen: set[VideoId] = set()
+        self._home: ChannelId | None = None  # of the source that is read
+        self._whole: set[ChannelId | None] = set()  # channels read to the end; None: the account
 
     async def videos(
         self, sources: Sequence[Source], wanted: Filter, *, accept_shrunk: bool = False
@@ -74,6 +78,7 @@ class Lister:
                 complete = page.complete
                 batch = self._fresh(page, wanted)[:left]
                 await self._name_channels(batch)
+                self.wanted.update(video.id for video in batch)
                 if batch:
                     yield [self._titled(video) for video in batch]
                 left = None if left is None else left - len(batch)
@@ -81,6 +86,7 @@ class Lister:
                     return
             if complete:
                 await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
+                self._read_whole(source)
             else:
                 self._observer.said(
                     f"{source}: the listing changed or broke while it was read; "
@@ -94,6 +100,20 @@ class Lister:
                 "Check the source, and that the credentials' role sees its channels: "
                 "`archiver doctor` tells.",
             )
+
+    def has_listed(self, number: VideoId) -> bool:
+        """The vendor named this video, whether the filter let it pass or not."""
+        return number in self._seen
+
+    def covers(self, video: Video) -> bool:
+        """The sources that were read to their end would name *video* if the vendor still did."""
+        return None in self._whole or (video.channel_id or 0) in self._whole
+
+    def _read_whole(self, source: Source) -> None:
+        if isinstance(source, AccountSource):
+            self._whole.add(None)
+        elif isinstance(source, ChannelSource) and self._home is not None:
+            self._whole.add(self._home)
 
     def _fresh(self, page: Page, wanted: Filter) -> list[Video]:
         self.listed += len(page.videos)
@@ -132,7 +152,7 @@ class Lister:
                 pages = self._vendor.account_videos()
             case ChannelSource(name):
                 channel = await self._channel(str(name))
-                home = channel.id
+                home = self._home = channel.id
                 pages = self._vendor.channel_videos(home)
             case PlaylistSource(number):
                 pages = self._vendor.playlist_videos(number)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
@@ -15,6 +16,7 @@ from archiver.adapters.descriptors import fitting
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
+from archiver.care.waiting import glance, waiting
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
@@ -62,8 +64,10 @@ async def run(
             f"{requests} calls at a time"
         )
         options = replace(options, downloads=downloads, requests=requests)
-    async with changing(dest, create=True, name=options.name, surroundings=surroundings) as archive:
-        night = _Night(archive, account, options, observer, surroundings.connector)
+    say = partial(observer.said, warning=True)
+    opening = changing(dest, create=True, name=options.name, say=say, surroundings=surroundings)
+    async with opening as archive:
+        night = _Night(dest, archive, account, options, observer, surroundings.connector)
         return await night.spend(stop)
 
 
@@ -72,13 +76,14 @@ class _Night:
 
     def __init__(
         self,
+        dest: str,
         archive: Archive,
         account: Account,
         options: RunOptions,
         observer: Observer,
         connector: ConnectorFactory,
     ) -> None:
-        self._connector = connector
+        self._dest, self._connector = dest, connector
         self._archive, self._account, self._options = archive, account, options
         self._clock, self._ledger = archive.clock, archive.ledger
         self._tally = Tally(observer)
@@ -127,6 +132,7 @@ class _Night:
             self._account, self._clock, requests=options.requests, downloads=options.downloads,
             max_wait_s=options.max_wait_s, style=style, connector=self._connector,
         )  # fmt: skip
+        await self._look_around()
         async with connection as vendor:
             self._calls = vendor.calls
             self._tally.watch(vendor.vendor.troubles)
@@ -174,6 +180,8 @@ class _Night:
             await ledger.select([video.id for video in batch])
             self._selected += len(batch)  # the lister tells each video once
             self._tally.expect(await ledger.counts(options.variant))
+        selected = self._selected
+        await self._take_up_repairs(lister)
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         wanted_bytes = await ledger.wanted_bytes(options.variant)
         self._tally.expect(await ledger.counts(options.variant), wanted_bytes)
@@ -183,7 +191,34 @@ class _Night:
                 f"this machine's clock is {-skew_s:+.0f} s from the vendor's, which is gone by; "
                 "set it (NTP)", warning=True,
             )  # fmt: skip
-        self._tally.said(f"{self._selected} of {lister.listed} listed videos are selected")
+        self._tally.said(f"{selected} of {lister.listed} listed videos are selected")
+
+    async def _take_up_repairs(self, lister: Lister) -> None:
+        """Damaged videos that the vendor lists no more belong to this run too, if it asks for all.
+
+        Only so it is found out whether they can be had.
+        """
+        options = self._options
+        own, others = await waiting(self._ledger, lister, options.filter, options.variant)
+        await self._ledger.select(own)
+        self._selected += len(own)
+        if own:
+            self._tally.said(f"{len(own)} damaged, no longer listed: the vendor is asked for them")
+        if others:
+            self._tally.said(
+                f"{others} damaged, not selected: they wait for a run that selects them",
+                warning=True,
+            )
+
+    async def _look_around(self) -> None:
+        """Say what is not as it was stored: files may have changed behind our back."""
+        seen = await glance(self._dest, self._ledger)
+        if seen.count:
+            self._tally.said(
+                f"{seen.count} stored files are missing or of another size, as {seen.first}: "
+                f"`archiver verify {self._dest} --repair` has the next run fetch them again",
+                warning=True,
+            )
 
     async def _end(self, run_id: int, ending: Ending, error: ArchiverError | None) -> Summary:
         ledger, clock = self._ledger, self._clock

@@ -74,12 +74,20 @@ class Archive:
 
 @asynccontextmanager
 async def changing(
-    dest: str, *, create: bool, name: str | None = None, surroundings: Surroundings = REAL
+    dest: str,
+    *,
+    create: bool,
+    name: str | None = None,
+    say: Callable[[str], None] = lambda _text: None,  # noqa: ARG001  told by later steps
+    as_it_stands: bool = False,
+    surroundings: Surroundings = REAL,
 ) -> AsyncIterator[Archive]:
     """Open *dest* under its lock, finish what a crash left, and bring the bag up to date.
 
     Args:
         name: the template by which a new archive calls its videos.
+        say: told what happened to the archive as a whole.
+        as_it_stands: leave the bag's own files as they are: somebody wants to look at them first.
 
     Raises:
         DestinationError: it cannot be used.
@@ -100,7 +108,8 @@ async def changing(
         async with await SqliteLedger.open(private / LEDGER, namer=names) as ledger:
             names.template = await _template(ledger, name)
             await recover(vault, ledger, clock)
-            await write_bag(vault, ledger.holdings(), clock.now())
+            if not as_it_stands:
+                await write_bag(vault, ledger.holdings(), clock.now())
             yield Archive(vault, ledger, clock)
 
 

@@ -40,19 +40,11 @@ from archiver.errors import (
 )
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Observer, Part, Source, Vault, Vendor
+from archiver.storing import give_back, publish
 
 Record: TypeAlias = Callable[[Event], Awaitable[Job]]
 
 _DENIED_MOST = 5  # in a row: the account, not the videos
-
-
-async def publish(vault: Vault, ledger: Ledger, job: Job, now: Instant) -> Event:
-    """Give a fetched file its final name; what stands there already is taken over."""
-    shelf = await ledger.shelf(job.key.video_id)
-    try:
-        return life.Stored(await vault.publish(job, shelf))
-    except CorruptError as corrupt:
-        return life.Corrupt(now, str(corrupt), now)
 
 
 class Hands:
@@ -118,6 +110,7 @@ class Hands:
         except NotFoundError:
             met("A07" if posted else "A08")
             if posted:
+                await give_back(self._vault, self._ledger, job)
                 return life.NotFound()
             # The vendor forgot the request, not the video: that is for the next POST to say.
             now, forgot = self._clock.now(), "the vendor forgot the request (404)"

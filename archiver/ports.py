@@ -25,6 +25,7 @@ from archiver.core.model import (
     Video,
     VideoId,
 )
+from archiver.core.model import Shelf as Shelf  # kept importable from here
 from archiver.observing import Observer as Observer  # kept importable from here
 
 
@@ -180,18 +181,6 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """Where a video's files belong: ``folder`` below DEST, ``stem`` of every name in it.
-
-    Chosen once, when the video is first listed, by ``core.naming``, and kept in the ledger.
-    """
-
-    video: Video
-    folder: str
-    stem: str
-
-
 class Vault(Protocol):
     """The archive's files: parts, and the one way in which a part gets its final name."""
 
@@ -208,15 +197,38 @@ class Vault(Protocol):
         """Walk the container (MP4 boxes, FLV tags).  None, or what is wrong with it."""
         ...
 
-    async def publish(self, job: Job, shelf: Shelf) -> tuple[Holding, ...]:
+    async def publish(
+        self, job: Job, shelf: Shelf, version: int | None = None
+    ) -> tuple[Holding, ...]:
         """Sync, rename without overwriting, sync the folders; sidecar first.
 
         Safe to repeat after a crash at any instant: a file that stands there already with the
         right SHA-256 is adopted.
 
+        Args:
+            version: what the file becomes, where that is not the job's own version.
+
         Raises:
             CorruptError: neither the part nor the published file is there any more.
             DestinationError: the disk is full or refuses.
+        """
+        ...
+
+    async def restore(self, job: Job, recorded: Holding) -> None:
+        """Put the fetched bytes, which are the recorded ones, back under the recorded path.
+
+        What stands there with other contents is set aside first.  Safe to repeat like ``publish``.
+
+        Raises:
+            CorruptError, DestinationError: as ``publish``.
+        """
+        ...
+
+    async def put_back(self, aside: str, path: str) -> bool:
+        """Give a damaged copy that was set aside its old path again, if nothing stands there.
+
+        Raises:
+            DestinationError: the disk refuses.
         """
         ...
 

@@ -13,9 +13,12 @@ from archiver.adapters.ledger import Entry
 from archiver.adapters.ledger import Filter as Wanted
 from archiver.adapters.lock import running
 from archiver.care import verify as care
+from archiver.care.repair import Mended, explain
+from archiver.care.repair import repair as mend
 from archiver.core.model import DAY_S, NEVER, ChannelId, Holding, Instant, JobState, VideoId
 from archiver.core.summary import SCHEMA, Failure, iso
 from archiver.opening import PRIVATE, changing, reading
+from archiver.records.manifest import write_bag
 
 _FAILURES_MOST = 1000
 _RUNS = 5
@@ -109,9 +112,10 @@ async def catalogue(
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What a verification found."""
+    """What a verification found; ``mended``: what was done about it, where that was asked for."""
 
     verdict: care.Verdict
+    mended: Mended | None = None
 
     @property
     def exit_code(self) -> int:
@@ -120,7 +124,11 @@ class VerifyReport:
 
     def as_json(self) -> dict[str, Any]:
         """The object of ``verify --json``."""
-        return self.verdict.as_json()
+        answer = self.verdict.as_json()
+        if self.mended is not None:
+            answer["queued"] = [each.as_json() for each in self.mended.queued]
+            answer["rewritten"] = [each.as_json() for each in self.mended.rewritten]
+        return answer
 
 
 async def verify(
@@ -147,7 +155,36 @@ async def verify(
             dest, ledger.holdings(), sample, progress or (lambda _holding: None),
             night=int(now // DAY_S), started_at=now, leeway_s=0.0 if quiet else care.SKEW_MOST_S,
         )  # fmt: skip
+        await explain(ledger, verdict)
         return VerifyReport(verdict)
+
+
+async def repair(
+    dest: str,
+    *,
+    sample: float | None = None,
+    progress: Callable[[Holding], None] | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> VerifyReport:
+    """Verify, then set aside and queue for the next run what does not match, or write it anew.
+
+    Args:
+        sample, progress: as for ``verify``.
+        say: told what happened to the archive as a whole.
+
+    Raises:
+        DestinationError: there is no archive, or a run is going on.
+    """
+    async with changing(dest, create=False, say=say, as_it_stands=True) as archive:
+        vault, ledger, clock = archive.vault, archive.ledger, archive.clock
+        verdict = await care.verify(
+            dest, ledger.holdings(), sample, progress or (lambda _holding: None),
+            night=int(clock.now() // DAY_S),
+        )  # fmt: skip
+        mended = await mend(vault, ledger, verdict, clock)
+        await explain(ledger, verdict)
+        await write_bag(vault, ledger.holdings(), clock.now())
+        return VerifyReport(verdict, mended)
 
 
 async def retry(dest: str, video_ids: Sequence[VideoId] | None) -> int:

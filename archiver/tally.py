@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archiver.core.lifecycle import Event, NotFound, Stored
+from archiver.core.lifecycle import Event, NotFound, Stored, Superseded
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending
@@ -51,7 +51,7 @@ class Tally:
     def recorded(self, before: Job, event: Event, after: Job) -> None:
         """See ``ports.Observer``."""
         self.ran_out += after.ran_out - before.ran_out
-        if isinstance(event, Stored):
+        if isinstance(event, Stored | Superseded):
             self.archived += 1
             self.archived_bytes += event.holdings[0].bytes
         if isinstance(event, NotFound):

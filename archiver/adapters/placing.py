@@ -187,16 +187,18 @@ class Placer:
         """Read a part from its first byte to its last."""
         return self._hash(self._home.parts, name) or ""
 
+    def is_same(self, folder: int, name: str, size: int, sha256: str) -> bool:
+        """A plain file of this size and hash stands there."""
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return found.st_size == size and self._hash(folder, name) == sha256
+
     def _adopted(
         self, into: int, name: str, want: Placed, ours: Callable[[bytes], bool]
     ) -> Placed | None:
         text = _read_small(into, name)
         if text is not None and ours(text):
             return Placed(name, len(text), hashlib.sha256(text).hexdigest())
-        found = os.stat(name, dir_fd=into, follow_symlinks=False)
-        if found.st_size != want.bytes or self._hash(into, name) != want.sha256:
-            return None
-        return want
+        return want if self.is_same(into, name, want.bytes, want.sha256) else None
 
     def _hash(self, folder: int, name: str) -> str | None:
         """The SHA-256 of a plain file; None for anything else."""

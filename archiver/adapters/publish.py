@@ -15,17 +15,19 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from archiver.adapters.causes import refusal
 from archiver.adapters.checking import check_part
 from archiver.adapters.destination import PRIVATE, Destination, open_destination
-from archiver.adapters.disk import Os, Threads
+from archiver.adapters.disk import Os
+from archiver.adapters.mending import Mending
 from archiver.adapters.part import BUFFER_BYTES, LocalPart
-from archiver.adapters.placing import Placed, Placer
-from archiver.adapters.small_file import small_file
+from archiver.adapters.placing import Placed
+from archiver.adapters.small_file import encoded, small_file
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
 from archiver.core.naming import file_name, part_name
 from archiver.errors import CorruptError, DestinationError
@@ -33,10 +35,8 @@ from archiver.met import met
 from archiver.ports import Shelf
 from archiver.records.info import info_json, is_info_of
 
-T = TypeVar("T")
 
-
-class LocalVault:
+class LocalVault(Mending):
     """The archive's files on a local disk or a share; implements ``ports.Vault``.
 
     Open with ``LocalVault.open`` while the archive's lock is held; close at the end.
@@ -45,9 +45,8 @@ class LocalVault:
     def __init__(
         self, home: Destination, system: Os, now: Callable[[], Instant], buffer_bytes: int
     ) -> None:
-        self._home, self._os, self._now, self._buffer_bytes = home, system, now, buffer_bytes
-        self._threads = Threads()
-        self._placer = Placer(home, system)
+        super().__init__(home, system)
+        self._now, self._buffer_bytes = now, buffer_bytes
         self._hashed: dict[JobKey, LocalPart] = {}  # whose hash was taken in this process
 
     @classmethod
@@ -140,10 +139,12 @@ class LocalVault:
         except OSError as error:
             raise refusal(error, "reading a download") from error
 
-    async def publish(self, job: Job, shelf: Shelf) -> tuple[Holding, ...]:
+    async def publish(
+        self, job: Job, shelf: Shelf, version: int | None = None
+    ) -> tuple[Holding, ...]:
         """Give the part of *job* its final name; its sidecar first."""
-        key = job.key
-        part, name = part_name(key), file_name(shelf.stem, key.kind, key.variant, key.version)
+        part, key = part_name(job.key), replace(job.key, version=version or job.key.version)
+        name = file_name(shelf.stem, key.kind, key.variant, key.version)
         want = Placed("", job.saved.bytes, job.sha256 or "")
         is_there = await self._run("checking a download", lambda: self._verified(job))
         found = None
@@ -153,17 +154,34 @@ class LocalVault:
             if found is None:
                 raise CorruptError("neither the download nor the published file is there any more")
         # A fetched job has a reason where its container is flawed, or where it was hindered since.
-        flaw = await self.check(key, job.saved) if job.reason else None
+        flaw = await self.check(job.key, job.saved) if job.reason else None
         if found is None:
             await self._run("publishing", lambda: self._placer.seal_part(part))
-        infos = [await self._sidecar(job, shelf)] if key.kind == "video" else []
+        stored = replace(job, key=key)
+        infos = [await self._sidecar(stored, shelf)] if key.kind == "video" else []
         if found is None:
             place = self._placer.place
             found = await self._run(
                 "publishing", lambda: place(part, shelf.folder, name, want, _strangers)
             )
-        self._hashed.pop(key, None)
-        return (self._holding(job, key.kind, found, flaw), *infos)
+        self._hashed.pop(job.key, None)
+        return (self._holding(stored, key.kind, found, flaw), *infos)
+
+    async def restore(self, job: Job, recorded: Holding) -> None:
+        """Put the part of *job* back in the place of the damaged file that *recorded* names."""
+        part = part_name(job.key)
+        if not await self._run("checking a download", lambda: self._verified(job)):
+            if await self.state_of(recorded):
+                return
+            raise CorruptError("neither the download nor the restored file is there any more")
+        await self._run("publishing", lambda: self._placer.seal_part(part))
+        await self._run("publishing", lambda: self._mender.restore(part, recorded))
+        self._hashed.pop(job.key, None)
+
+    async def put_small(self, path: str, content: bytes) -> Placed:
+        """Give a small file its final name; one beside it, where something else stands there."""
+        folder, _, name = path.rpartition("/")
+        return await self._put(folder, name, content, _strangers)
 
     async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
         """Write a file outside ``data/`` in the place of the old one; return its SHA-256.
@@ -225,7 +243,7 @@ class LocalVault:
             fd = await run(lambda: self._placer.open_new(name), os.close)
             file = small_file(self._os, fd, self._threads)
             try:
-                async for chunk in _each(chunks):
+                async for chunk in encoded(chunks):
                     digest.update(chunk)
                     size += len(chunk)
                     await file.write(chunk)
@@ -264,14 +282,6 @@ class LocalVault:
             placed.sha256, self._now(), provenance if kind == key.kind else "{}",
         )  # fmt: skip
 
-    async def _run(
-        self, doing: str, work: Callable[[], T], undo: Callable[[T], None] | None = None
-    ) -> T:
-        try:
-            return await self._threads.run(work, undo)
-        except OSError as error:
-            raise refusal(error, doing) from error
-
 
 def _other_size(job: Job) -> int | None:
     """What the listing said, where the file has another size; it need not be right."""
@@ -288,12 +298,3 @@ def _strangers(_text: bytes) -> bool:
 def _temporary(path: str) -> str:
     """A name among the parts for a small file on its way to *path*."""
     return f"{hashlib.sha256(path.encode()).hexdigest()[:20]}.tmp"
-
-
-async def _each(chunks: AsyncIterable[str] | Iterable[str | bytes]) -> AsyncIterator[bytes]:
-    if isinstance(chunks, AsyncIterable):
-        async for chunk in chunks:
-            yield chunk.encode()
-    else:
-        for piece in chunks:
-            yield piece if isinstance(piece, bytes) else piece.encode()

@@ -6,6 +6,7 @@ Rule: its bytes reach the disk through ``adapters.disk.Os`` like all others.
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from aiofiles.threadpool import wrap
@@ -43,3 +44,13 @@ class _Raw(io.RawIOBase):
         if not self.closed:
             super().close()
             self._os.close(self._fd)
+
+
+async def encoded(chunks: AsyncIterable[str] | Iterable[str | bytes]) -> AsyncIterator[bytes]:
+    """The chunks of a small file as bytes."""
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk.encode()
+    else:
+        for piece in chunks:
+            yield piece if isinstance(piece, bytes) else piece.encode()

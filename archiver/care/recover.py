@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from archiver.core.model import Job, JobKey
+from archiver.core.lifecycle import Found
+from archiver.core.model import Holding, Job, JobKey, JobState
 from archiver.met import met
-from archiver.perform import publish
 from archiver.ports import Clock, Ledger, Vault
+from archiver.storing import publish
 
 
 class Memory(Ledger, Protocol):
@@ -24,12 +25,35 @@ class Memory(Ledger, Protocol):
         """Every job whose part is of use."""
         ...
 
+    async def repairs(self) -> list[tuple[Job, Holding]]:
+        """Every job that is to mend a stored file, with what it has to bring back."""
+        ...
+
 
 class Store(Vault, Protocol):
     """A vault that can clear up."""
 
     async def clear_orphans(self, keep: set[JobKey]) -> int:
         """Delete the parts of jobs that are not in *keep*."""
+        ...
+
+    async def is_reachable(self, path: str) -> bool:
+        """No symlink and no file stands where one of the folders of *path* belongs."""
+        ...
+
+    async def state_of(self, holding: Holding) -> bool | None:
+        """The recorded file stands in its place: True; something else does: False; nothing: None.
+
+        Reads it to its end.
+        """
+        ...
+
+    async def free_aside(self, holding: Holding) -> str:
+        """A name for a damaged copy."""
+        ...
+
+    async def set_aside(self, path: str, aside: str) -> str:
+        """Move what stands at *path* among the damaged."""
         ...
 
 
@@ -39,8 +63,27 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
     Raises:
         DestinationError: the disk is full or refuses.
     """
+    for job, holding in await ledger.repairs():
+        await _go_on_mending(vault, ledger, clock, job, holding)
     for job in await ledger.fetched_jobs():
         met("L19")
         now = clock.now()
         await ledger.record(job, await publish(vault, ledger, job, now), now)
     await vault.clear_orphans(await ledger.unfinished_keys())
+
+
+async def _go_on_mending(
+    vault: Store, ledger: Memory, clock: Clock, job: Job, holding: Holding
+) -> None:
+    """Bring a repair that was begun to where it can go on, or to its end."""
+    if job.state is JobState.FETCHED or not await vault.is_reachable(holding.path):
+        return
+    if job.state is JobState.GONE:
+        if job.path:
+            await vault.put_back(job.path, holding.path)
+        return
+    stands = await vault.state_of(holding)
+    if stands:  # somebody put a good copy in its place
+        await ledger.record(job, Found((holding,)), clock.now())
+    elif stands is False:
+        await vault.set_aside(holding.path, job.path or await vault.free_aside(holding))

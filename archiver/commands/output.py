@@ -41,6 +41,11 @@ def line(text: str = "") -> bool:
     return True
 
 
+def warn(text: str) -> None:
+    """Say what a person should know of, beside the results."""
+    click.echo(f"archiver: {safe(text)}", err=True)
+
+
 def as_json(answer: Mapping[str, Any]) -> bool:
     """Print an answer as one line of JSON; titles stay readable where the encoding can."""
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from archiver.commands import options, output
 from archiver.commands.options import option
 from archiver.console_text import many, safe, size
 from archiver.core.model import Holding
+
+if TYPE_CHECKING:
+    from archiver.archive import VerifyReport
 
 _SHOWN_MOST = 50
 _SAY_EVERY_S = 10.0
@@ -25,25 +28,37 @@ _SAY_EVERY_S = 10.0
     type=options.SHARE,
     help="Read only a part, as 5%; another one every day.",
 )
+@option(
+    "--repair",
+    is_flag=True,
+    help="Set aside what is damaged, and have the next run fetch it again.",
+)
 @options.as_json
 @option("--quiet", "-q", is_flag=True, help="Say only what does not match.")
 @options.config
-def command(to: str, *, sample: float | None, json: bool, quiet: bool) -> int:  # fmt: skip
+def command(to: str, **given: Any) -> int:  # fmt: skip
     """Read every file of the archive DEST again and compare size and SHA-256.
 
     Exit code 0: everything matches; 1: something is missing, changed or unknown.
     """
-    from archiver import archive
-
-    report = asyncio.run(archive.verify(to, sample=sample, progress=None if quiet else _reading()))
+    report = asyncio.run(_verify(to, given))
     answer = report.as_json()
-    if json:
+    if given["json"]:
         output.as_json(answer)
-    elif report.exit_code or not quiet:
-        for text in lines(answer):
+    elif report.exit_code or not given["quiet"]:
+        for text in lines(answer, to):
             if not output.line(text):
                 break
     return report.exit_code
+
+
+def _verify(to: str, given: Mapping[str, Any]) -> Coroutine[Any, Any, VerifyReport]:
+    from archiver import archive
+
+    sample, progress = given["sample"], None if given["quiet"] else _reading()
+    if given["repair"]:
+        return archive.repair(to, sample=sample, progress=progress, say=output.warn)
+    return archive.verify(to, sample=sample, progress=progress)
 
 
 def _reading() -> Callable[[Holding], None]:
@@ -63,7 +78,7 @@ def _reading() -> Callable[[Holding], None]:
     return looked_at
 
 
-def lines(answer: Mapping[str, Any]) -> Iterable[str]:
+def lines(answer: Mapping[str, Any], to: str = "DEST") -> Iterable[str]:
     """The finding for people, from its JSON object."""
     found = [(word, each) for word in ("missing", "changed", "unknown") for each in answer[word]]
     read = "" if answer["read"] == answer["checked"] else f"{answer['read']:,} of them read, "
@@ -77,3 +92,20 @@ def lines(answer: Mapping[str, Any]) -> Iterable[str]:
         yield f"  {word:<8} {safe(each['path'] or str(each['id']))}{reason}"
     if len(found) > _SHOWN_MOST:
         yield f"  and {len(found) - _SHOWN_MOST:,} more: --json names all of them"
+    yield from _advice(answer, to)
+
+
+def _advice(answer: Mapping[str, Any], to: str) -> Iterable[str]:
+    """What was done about it, or can be."""
+    if "queued" not in answer:
+        if any(each["id"] for word in ("missing", "changed") for each in answer[word]):
+            yield f"`archiver verify {safe(to)} --repair` sets aside what is damaged and queues it."
+        return
+    if rewritten := len(answer["rewritten"]):
+        yield f"{many(rewritten, 'file')} written anew from what the ledger knows."
+    if queued := len(answer["queued"]):
+        yield (
+            f"{many(queued, 'video')} queued: the next `archiver run` that selects them asks the "
+            "vendor for them again."
+        )
+        yield f"The damaged copies lie in {safe(to)}/.archiver/damaged until you delete them."

@@ -137,6 +137,28 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Superseded:
+    """The vendor has other bytes than the damaged ones: these holdings, the next version's."""
+
+    holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files stand in the archive already, as in ``Stored``."""
+
+    holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A stored file is not what it was.  ``aside``: what its copy is called among the damaged."""
+
+    reason: str
+    aside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GaveUp:
     """A person has to look."""
 
@@ -159,13 +181,14 @@ class Reopened:
 
 Event: TypeAlias = (
     Asked | Pending | Available | Unavailable | NotFound | Progressed | Delayed | Hindered
-    | LinkRefused | RanOut | Fetched | Corrupt | Stored | GaveUp | Skipped | Reopened
+    | LinkRefused | RanOut | Fetched | Corrupt | Stored | Superseded | Found | Damaged | GaveUp
+    | Skipped | Reopened
 )  # fmt: skip
 
 S = JobState
 _ANSWERS: Mapping[type, JobState] = {
-    Pending: S.REQUESTED, Available: S.AVAILABLE, Unavailable: S.DISCOVERED,
-    NotFound: S.GONE, GaveUp: S.PARKED,
+    Pending: S.REQUESTED, Available: S.AVAILABLE, Unavailable: S.DISCOVERED, NotFound: S.GONE,
+    GaveUp: S.PARKED, Found: S.ARCHIVED,
 }  # fmt: skip
 TRANSITIONS: Mapping[JobState, Mapping[type, JobState]] = {
     S.DISCOVERED: {
@@ -176,16 +199,14 @@ TRANSITIONS: Mapping[JobState, Mapping[type, JobState]] = {
     S.AVAILABLE: {
         Progressed: S.AVAILABLE, Fetched: S.FETCHED, Corrupt: S.AVAILABLE,
         LinkRefused: S.REQUESTED, RanOut: S.DISCOVERED,
-        Delayed: S.AVAILABLE, Hindered: S.AVAILABLE, GaveUp: S.PARKED,
+        Delayed: S.AVAILABLE, Hindered: S.AVAILABLE, GaveUp: S.PARKED, Found: S.ARCHIVED,
     },
     S.FETCHED: {
-        Stored: S.ARCHIVED, Corrupt: S.DISCOVERED,
-        Delayed: S.FETCHED, Hindered: S.FETCHED, GaveUp: S.PARKED,
+        Stored: S.ARCHIVED, Superseded: S.GONE, Corrupt: S.DISCOVERED,
+        Delayed: S.FETCHED, Hindered: S.FETCHED, GaveUp: S.PARKED, Found: S.ARCHIVED,
     },
-    S.ARCHIVED: {},
-    S.SKIPPED: {Reopened: S.DISCOVERED},
-    S.GONE: {Reopened: S.DISCOVERED},
-    S.PARKED: {Reopened: S.DISCOVERED},
+    S.ARCHIVED: {Damaged: S.DISCOVERED},
+    **{key: {Reopened: S.DISCOVERED, Found: S.ARCHIVED} for key in (S.SKIPPED, S.GONE, S.PARKED)},
 }  # fmt: skip
 
 
@@ -233,10 +254,16 @@ def apply(job: Job, event: Event) -> Job:
             if state is S.DISCOVERED:  # the part was lost after the fetch: ask before posting
                 clean = replace(clean, link=None, pending_at=None)
             return _failed(clean, at, reason)
-        case Stored(holdings):
+        case Stored(holdings) | Found(holdings):
             # The signed address is a secret: it goes as soon as it is not needed.
             met("S03")
             return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
+        case Superseded(holdings):
+            beside = f"the vendor has other bytes now, stored as version {holdings[0].version}"
+            return replace(after, reason=f"damaged; {beside}", path=None, link=None)
+        case Damaged(reason, aside):
+            lost = replace(after, reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
+            return _without_version(lost, NOW)
         case GaveUp(reason) | Skipped(reason):
             return replace(after, reason=reason, link=None)
         case NotFound():

@@ -188,3 +188,22 @@ class Holding:
     sha256: str
     stored_at: Instant
     provenance: str = "{}"  # JSON: what else is known of how it came
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where a video's files belong: ``folder`` below DEST, ``stem`` of every name in it.
+
+    Chosen once, when the video is first listed, by ``core.naming``, and kept in the ledger.
+    ``stored`` is what the archive holds, or ought to hold, of the video itself: each version.
+    """
+
+    video: Video
+    folder: str
+    stem: str
+    stored: tuple[Holding, ...] = ()
+
+    def recorded(self, key: JobKey) -> Holding | None:
+        """The file that *key* once became."""
+        own = key.variant, key.version
+        return next((held for held in self.stored if (held.variant, held.version) == own), None)

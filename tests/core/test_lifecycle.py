@@ -36,9 +36,10 @@ jobs = st.builds(
     Job, key=st.just(KEY), state=st.sampled_from(JobState), saved=saves,
     failures=st.integers(0, 20), link=st.none() | st.just(LINK),
 )  # fmt: skip
+WITH_HOLDINGS = (life.Stored, life.Superseded, life.Found)
 events = st.one_of(
-    *(st.from_type(kind) for kind in get_args(life.Event) if kind is not life.Stored),
-    st.just(life.Stored((HOLDING,))),
+    *(st.from_type(kind) for kind in get_args(life.Event) if kind not in WITH_HOLDINGS),
+    *(st.just(kind((HOLDING,))) for kind in WITH_HOLDINGS),
 )
 
 
@@ -313,3 +314,34 @@ def test_an_arrow_that_is_missing_is_named() -> None:
     stored = replace(SEASONED, state=JobState.ARCHIVED)
     with pytest.raises(life.IllegalTransitionError, match=r"^7\.mp4\.v1: NotFound in state arch"):
         apply(stored, life.NotFound())
+
+
+def test_damage_takes_everything_but_what_has_to_come_back() -> None:
+    """A stored file that is to be fetched again is wanted as if it were new; its hash is kept."""
+    stored = Job(
+        KEY, state=JobState.ARCHIVED, due_at=NEVER, sha256="ab", saved=Saved(9, 9), most_bytes=9,
+        expected_bytes=9, path="data/a.mp4", asked_at=Instant(1.0), available_at=Instant(2.0),
+    )  # fmt: skip
+    job = apply(stored, life.Damaged("damaged: gone", "7.mp4"))
+    wanted = Job(KEY, sha256="ab", expected_bytes=9, path="7.mp4", reason="damaged: gone")
+    assert job == wanted
+    assert apply(stored, life.Damaged("damaged: gone")).path is None
+    again = apply(replace(job, state=JobState.FETCHED), life.Stored((HOLDING,)))
+    assert (again.state, again.path, again.reason) == (JobState.ARCHIVED, "data/a.mp4", "")
+
+
+def test_other_bytes_end_a_repair_and_say_where_they_are() -> None:
+    """The old version is gone for good, the new one stands beside it; nothing waits any more."""
+    job = replace(Job(KEY), state=JobState.FETCHED, path="7.mp4")
+    after = apply(job, life.Superseded((replace(HOLDING, version=2),)))
+    assert (after.state, after.path, after.due_at) == (JobState.GONE, None, NEVER)
+    assert after.reason.endswith("stored as version 2")
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.ARCHIVED}))
+def test_what_stands_there_already_is_archived_from_any_state(state: JobState) -> None:
+    """An older ledger learns of files that were stored after it was written."""
+    job = apply(Job(KEY, state=state, link=LINK, failures=3), life.Found((HOLDING,)))
+    assert (job.state, job.path, job.link, job.failures) == (
+        JobState.ARCHIVED, HOLDING.path, None, 0
+    )  # fmt: skip

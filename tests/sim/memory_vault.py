@@ -178,9 +178,20 @@ class MemoryVault:
         bad = any(content.startswith(BAD) for content, _ in self.disk.parts[key])
         return "the container does not close" if bad else None
 
-    async def publish(self, job: Job, shelf: Shelf) -> tuple[Holding, ...]:
+    async def restore(self, job: Job, recorded: Holding) -> None:
+        """Never: no file is damaged in this world after it was stored."""
+        raise self.fate.broken(f"{job.key} is stored already, as {recorded.path}")
+
+    async def put_back(self, aside: str, path: str) -> bool:
+        """Never, for the same reason."""
+        raise self.fate.broken(f"{aside} was never taken from {path}")
+
+    async def publish(
+        self, job: Job, shelf: Shelf, version: int | None = None
+    ) -> tuple[Holding, ...]:
         """Give the part its final name, unless that is done already."""
         await self.work()
+        assert version is None
         key = job.key
         path = f"{shelf.folder}/{shelf.stem} v{key.version}.{key.variant}"
         if self.fate.strikes("lost on disk"):

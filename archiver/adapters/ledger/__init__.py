@@ -3,6 +3,7 @@
 from archiver.adapters.ledger.catalogue import ALL, Entry, Filter
 from archiver.adapters.ledger.intake import Namer, Place
 from archiver.adapters.ledger.sqlite import SqliteLedger
+from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.mounts import is_local
 
-__all__ = ["ALL", "Entry", "Filter", "Namer", "Place", "SqliteLedger", "is_local"]
+__all__ = ["ALL", "Entry", "Filter", "Namer", "Place", "SqliteLedger", "Standing", "is_local"]

@@ -124,7 +124,12 @@ def shelf(db: sqlite3.Connection, video_id: VideoId) -> Shelf:
     ).fetchone()
     if found is None:
         raise DestinationError(f"The archive does not know a video {video_id}.")
-    return Shelf(rows.video_of(found), found[-2], found[-1])
+    stored = db.execute(
+        f"SELECT {rows.HOLDING_COLUMNS} FROM holding WHERE video_id = ? AND kind = 'video'",
+        (video_id,),
+    )
+    every = tuple(rows.holding_of(row) for row in stored)
+    return Shelf(rows.video_of(found), found[-2], found[-1], every)
 
 
 def failures(db: sqlite3.Connection, limit: int, selected: str | None) -> list[Failure]:

@@ -11,13 +11,24 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
-from archiver.core.lifecycle import Asked, Event, Progressed, Reopened, Stored, apply
+from archiver.core.lifecycle import Asked, Event, Progressed, Reopened, Stored, Superseded, apply
 from archiver.core.listing import WORDS, Change, Known, asked, listed
-from archiver.core.model import Channel, ChannelId, Instant, Job, JobState, Video, VideoId
+from archiver.core.model import (
+    NEVER,
+    Channel,
+    ChannelId,
+    Holding,
+    Instant,
+    Job,
+    JobState,
+    Video,
+    VideoId,
+)
 
 
 class Place(Protocol):
@@ -133,9 +144,11 @@ def record(db: Db, after: Job, event: Event, at: Instant) -> Job:
     rows.update_job(db, after, at)
     if not isinstance(event, Progressed):  # several a second: the row says it all
         rows.insert_event(db, after.key, type(event).__name__, rows.payload_of(event), at)
-    if isinstance(event, Stored):
+    if isinstance(event, Stored | Superseded):
         for holding in event.holdings:
             rows.insert_holding(db, holding)
+    if isinstance(event, Superseded):
+        rows.insert_job(db, successor(after, event.holdings[0]), at)
     return after
 
 
@@ -144,6 +157,14 @@ def _asked(db: Db, job: Job) -> Job:
     query = f"SELECT {rows.VIDEO_COLUMNS} FROM video WHERE id = ?"
     found = db.execute(query, (job.key.video_id,)).fetchone()
     return job if found is None else asked(job, rows.video_of(found))
+
+
+def successor(job: Job, holding: Holding) -> Job:
+    """The job of the version that came in the place of a damaged one."""
+    key = replace(job.key, version=holding.version)
+    return replace(
+        job, key=key, state=JobState.ARCHIVED, due_at=NEVER, path=holding.path, reason=""
+    )
 
 
 def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instant) -> int:

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from archiver.adapters.ledger import catalogue, intake, selection
+from archiver.adapters.ledger import catalogue, intake, selection, standing
 from archiver.adapters.ledger.catalogue import Entry, Filter
+from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState, VideoId
@@ -123,6 +124,22 @@ class Reader:
         """A note of ours by its key."""
         found = await self._one("SELECT value FROM meta WHERE key = ?", key)
         return None if found is None else str(found)
+
+    async def standing(self, paths: Sequence[str]) -> Mapping[str, Standing]:
+        """What is known of the files at *paths*; those that nobody recorded are left out."""
+        return await self._writer.read(partial(standing.standing, paths=paths))
+
+    async def repairs(self) -> list[tuple[Job, Holding]]:
+        """Every job that is to mend a stored file, with what it has to bring back."""
+        return await self._writer.read(standing.repairs)
+
+    async def unrecorded(self, paths: Sequence[str]) -> list[str]:
+        """Those of *paths* that no holding has."""
+        return await self._writer.read(partial(standing.unrecorded, paths=paths))
+
+    async def sizes(self, after: str, limit: int) -> list[tuple[str, int]]:
+        """The next *limit* stored files behind the path *after*, and how large each has to be."""
+        return await self._writer.read(partial(standing.sizes, after=after, limit=limit))
 
     async def _one(self, query: str, value: str) -> Any:
         def look(db: sqlite3.Connection) -> Any:

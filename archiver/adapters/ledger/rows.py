@@ -191,6 +191,11 @@ def payload_of(event: Event) -> str:
     return plain(json.dumps(told, ensure_ascii=False))
 
 
+def payload_of_holding(holding: Holding) -> str:
+    """A holding as JSON."""
+    return plain(json.dumps(_told(holding), ensure_ascii=False))
+
+
 def _told(value: Any) -> Any:
     match value:
         case Link():

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from archiver.adapters.ledger import intake, opening, selection, still
+from archiver.adapters.ledger import intake, opening, selection, standing, still
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
 from archiver.core.lifecycle import Event, apply
-from archiver.core.model import Channel, Instant, Job, JobKey, Video, VideoId
+from archiver.core.model import Channel, Holding, Instant, Job, JobKey, Video, VideoId
 from archiver.met import met
 
 RUNS_IN_FULL = 100  # reports that are kept with every failure they tell
@@ -115,6 +115,10 @@ class SqliteLedger(Reader):
         return await self._writer.write(
             functools.partial(intake.reopen_parked, ids=ids, reason=reason, at=at)
         )
+
+    async def add_holding(self, holding: Holding, at: Instant) -> None:
+        """Record a file that was written beside an archived video."""
+        await self._writer.write(functools.partial(standing.add_holding, holding=holding, at=at))
 
     async def note_listing(self, source: str, count: int, now: Instant) -> None:
         """Keep how many videos a full listing of *source* had."""

@@ -1,0 +1,108 @@
+"""What is recorded of single files, and which of them a job is about to mend.
+
+A job that is not archived and has a holding of its own key is a repair: the holding says what has
+to come back.
+"""
+
+# ruff: noqa: S608  only column lists and terms of ours are joined into SQL; values are bound
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.schema import NOT_ARCHIVED
+from archiver.core.model import Holding, Instant, Job, JobKey, JobState
+
+_OWN = (
+    "holding.video_id = job.video_id AND holding.kind = job.kind "
+    "AND holding.variant = job.variant AND holding.version = job.version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one recorded file.
+
+    ``job`` is the one that brought it, or mends it; for a sidecar, its video's.  ``newest`` is the
+    video's newest version; ``beside`` is another file that was recorded in the place of this one.
+    """
+
+    holding: Holding
+    job: Job
+    newest: int
+    beside: str | None = None
+
+    @property
+    def is_mended(self) -> bool:
+        """The job is to bring these very bytes back."""
+        return self.holding.kind == self.job.key.kind and self.job.state not in (
+            JobState.ARCHIVED, JobState.GONE
+        )  # fmt: skip
+
+
+def standing(db: sqlite3.Connection, paths: Sequence[str]) -> Mapping[str, Standing]:
+    """What is known of the files at *paths*; those that nobody recorded are left out."""
+    found = {}
+    for path in paths:
+        row = db.execute(
+            f"SELECT {rows.JOB_COLUMNS}, {rows.HOLDING_COLUMNS} FROM holding JOIN job "
+            "ON job.video_id = holding.video_id AND job.kind = 'video' "
+            "AND job.variant = holding.variant AND job.version = holding.version "
+            "WHERE holding.path = ?",
+            (path,),
+        ).fetchone()
+        if row is not None:
+            job, holding = rows.job_of(row), rows.holding_of(row[rows.JOB_WIDTH :])
+            found[path] = Standing(holding, job, _newest(db, job.key), _beside(db, holding))
+    return found
+
+
+def _newest(db: sqlite3.Connection, key: JobKey) -> int:
+    found = db.execute(
+        "SELECT max(version) FROM job WHERE video_id = ? AND kind = ? AND variant = ?",
+        (key.video_id, key.kind, key.variant),
+    )
+    return int(found.fetchone()[0])
+
+
+def _beside(db: sqlite3.Connection, held: Holding) -> str | None:
+    found = db.execute(
+        "SELECT path FROM holding WHERE video_id = ? AND kind = ? AND variant = ? AND version = ? "
+        "AND id > (SELECT id FROM holding WHERE path = ?) ORDER BY id DESC LIMIT 1",
+        (held.video_id, held.kind, held.variant, held.version, held.path),
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
+def repairs(db: sqlite3.Connection) -> list[tuple[Job, Holding]]:
+    """Every job that is to mend a file, with what it has to bring back; gone ones too."""
+    found = db.execute(
+        f"SELECT {rows.JOB_COLUMNS}, {rows.HOLDING_COLUMNS} FROM job JOIN holding ON {_OWN} "
+        f"WHERE job.{NOT_ARCHIVED} AND job.state IN ('discovered', 'requested', 'available', "
+        "'fetched', 'skipped', 'gone', 'parked')"
+    )
+    return [(rows.job_of(row), rows.holding_of(row[rows.JOB_WIDTH :])) for row in found]
+
+
+def unrecorded(db: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
+    """Those of *paths* that no holding has."""
+    look = "SELECT 1 FROM holding WHERE path = ?"
+    return [path for path in paths if db.execute(look, (path,)).fetchone() is None]
+
+
+def sizes(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int]]:
+    """The next *limit* files behind the path *after* that ought to stand, with their sizes."""
+    found = db.execute(
+        "SELECT path, bytes FROM holding WHERE path > ? ORDER BY path LIMIT ?", (after, limit)
+    )
+    return found.fetchall()
+
+
+def add_holding(db: sqlite3.Connection, holding: Holding, at: Instant) -> None:
+    """Record a file that belongs to a video that is archived already."""
+    rows.insert_holding(db, holding)
+    key = JobKey(holding.video_id, holding.kind, holding.variant, holding.version)
+    rows.insert_event(db, key, "Rewritten", rows.payload_of_holding(holding), at)

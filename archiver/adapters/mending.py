@@ -1,0 +1,186 @@
+"""Damaged files: set aside, given back, or put right, without ever losing one of the two.
+
+Rule 1: what stands under a recorded path with other contents moves to ``.archiver/damaged``, under
+a name that was free; nothing there is ever overwritten or deleted.
+Rule 2: a recorded path is filled with the recorded bytes alone, or with the very copy that was
+taken from it.
+Each step is one rename without replacing, then the sync of both folders: safe to repeat.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from archiver.adapters.causes import refusal
+from archiver.adapters.destination import Destination
+from archiver.adapters.disk import Os, Threads, exists
+from archiver.adapters.placing import TRIES_MOST, Placer
+from archiver.core.model import Holding
+from archiver.core.naming import display, file_name, numbered
+from archiver.met import met
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+_IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR)
+_UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
+
+
+class Mender:
+    """The steps on the disk; plain blocking code, run in a thread."""
+
+    def __init__(self, home: Destination, system: Os, placer: Placer) -> None:
+        self._home, self._os, self._placer = home, system, placer
+
+    def state_of(self, holding: Holding) -> bool | None:
+        """The recorded file stands in its place: True; something else does: False; nothing: None.
+
+        Raises:
+            OSError: ELOOP or ENOTDIR where one of its folders is none.
+        """
+        folder, _, name = holding.path.rpartition("/")
+        try:
+            into = self._os.open_folder(self._home.root, folder)
+        except FileNotFoundError:
+            return None
+        try:
+            if not exists(name, into):
+                return None
+            return self._placer.is_same(into, name, holding.bytes, holding.sha256)
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            return False
+        finally:
+            os.close(into)
+
+    def is_reachable(self, path: str) -> bool:
+        """No symlink and no file stands where one of the folders of *path* belongs."""
+        try:
+            os.close(self._os.open_folder(self._home.root, path.rpartition("/")[0]))
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in _IN_THE_WAY:
+                return False
+            raise
+        return True
+
+    def free_aside(self, holding: Holding) -> str:
+        """A name for a damaged copy that nothing has among what was set aside."""
+        own = file_name(str(holding.video_id), holding.kind, holding.variant, holding.version)
+        for name in _numbered(own):
+            if not exists(name, self._home.damaged):
+                return name
+        raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def set_aside(self, path: str, aside: str) -> str:
+        """Move what stands at *path*, whatever it is, among the damaged; its name there, or ""."""
+        folder, _, name = path.rpartition("/")
+        try:
+            into = self._os.open_folder(self._home.root, folder)
+        except FileNotFoundError:
+            return ""
+        try:
+            for candidate in _numbered(aside):
+                try:
+                    self._os.move_new(name, into, candidate, self._home.damaged)
+                except FileExistsError:
+                    continue
+                except FileNotFoundError:
+                    return ""
+                self._os.sync_folder(self._home.damaged)
+                self._os.sync_folder(into)
+                return candidate
+        finally:
+            os.close(into)
+        raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def put_back(self, aside: str, path: str) -> bool:
+        """Move a damaged copy back to where it was taken from, if nothing stands there."""
+        if not exists(aside, self._home.damaged):
+            return False
+        folder, _, name = path.rpartition("/")
+        into = self._os.open_folder(self._home.root, folder, make=True)
+        try:
+            self._os.move_new(aside, self._home.damaged, name, into)
+            self._os.sync_folder(into)
+            self._os.sync_folder(self._home.damaged)
+        except FileExistsError:
+            return False
+        finally:
+            os.close(into)
+        return True
+
+    def restore(self, part: str, recorded: Holding) -> None:
+        """Give a sealed part of the recorded contents the recorded path."""
+        folder, _, name = recorded.path.rpartition("/")
+        into = self._os.open_folder(self._home.root, folder, make=True)
+        try:
+            for _ in range(TRIES_MOST):
+                try:
+                    self._os.move_new(part, self._home.parts, name, into)
+                except FileExistsError:
+                    if not self._placer.is_same(into, name, recorded.bytes, recorded.sha256):
+                        log.warning("set aside what stood in the place of %s", display(name))
+                        self.set_aside(recorded.path, self.free_aside(recorded))
+                        continue
+                    self._placer.discard(part)
+                self._os.sync_folder(into)
+                return
+        finally:
+            os.close(into)
+        raise FileExistsError(errno.EEXIST, "something comes back again and again in its place")
+
+
+class Mending:
+    """What a vault can do about damaged files; each may raise DestinationError."""
+
+    def __init__(self, home: Destination, system: Os) -> None:
+        self._home, self._os = home, system
+        self._threads = Threads()
+        self._placer = Placer(home, system)
+        self._mender = Mender(home, system, self._placer)
+
+    async def state_of(self, holding: Holding) -> bool | None:
+        """The recorded file stands in its place: True; something else does: False; nothing: None.
+
+        Reads it to its end.
+        """
+        return await self._run("reading a stored file", lambda: self._mender.state_of(holding))
+
+    async def is_reachable(self, path: str) -> bool:
+        """No symlink and no file stands where one of the folders of *path* belongs."""
+        return await self._run("looking for a file", lambda: self._mender.is_reachable(path))
+
+    async def free_aside(self, holding: Holding) -> str:
+        """A name for a damaged copy that nothing has among what was set aside."""
+        return await self._run("setting aside", lambda: self._mender.free_aside(holding))
+
+    async def set_aside(self, path: str, aside: str) -> str:
+        """Move what stands at *path* among the damaged; its name there, "" where nothing stood."""
+        moved = await self._run("setting aside", lambda: self._mender.set_aside(path, aside))
+        if moved:
+            met("L36")
+        return moved
+
+    async def put_back(self, aside: str, path: str) -> bool:
+        """See ``ports.Vault``."""
+        return await self._run("putting back", lambda: self._mender.put_back(aside, path))
+
+    async def _run(
+        self, doing: str, work: Callable[[], T], undo: Callable[[T], None] | None = None
+    ) -> T:
+        try:
+            return await self._threads.run(work, undo)
+        except OSError as error:
+            raise refusal(error, doing) from error
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, 10_000):
+        yield numbered(name, number)
