@@ -107,8 +107,7 @@ class RanOut:
 class Fetched:
     """Every byte is in the part file, checked and synced.
 
-    ``flaw`` says what is wrong with the container of a file that came twice the same: the vendor
-    has no other.
+    ``flaw``: what is wrong with the container, though it came twice the same: there is no other.
     """
 
     saved: Saved
@@ -259,11 +258,11 @@ def apply(job: Job, event: Event) -> Job:
             met("S03")
             return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
         case Superseded(holdings):
-            beside = f"the vendor has other bytes now, stored as version {holdings[0].version}"
-            return replace(after, reason=f"damaged; {beside}", path=None, link=None)
+            why = f"damaged; the vendor has other bytes now, stored as version {holdings[0].version}"
+            return replace(after, reason=why, path=None, link=None)
         case Damaged(reason, aside):
-            lost = replace(after, reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
-            return _without_version(lost, NOW)
+            lost = _without_version(after, NOW)
+            return replace(lost, reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
         case GaveUp(reason) | Skipped(reason):
             return replace(after, reason=reason, link=None)
         case NotFound():
@@ -284,8 +283,7 @@ def _with_saved(job: Job, saved: Saved | None) -> Job:
     if saved is None:
         return job
     if saved.bytes > job.most_bytes:
-        most = saved.bytes
-        return replace(job, saved=saved, most_bytes=most, failures=0, failing_since=None)
+        return replace(job, saved=saved, most_bytes=saved.bytes, failures=0, failing_since=None)
     return replace(job, saved=saved)
 
 
