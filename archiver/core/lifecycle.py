@@ -258,7 +258,7 @@ def apply(job: Job, event: Event) -> Job:
             met("S03")
             return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
         case Superseded(holdings):
-            why = f"damaged; the vendor has other bytes now, stored as version {holdings[0].version}"
+            why = f"damaged; the vendor has other bytes now: version {holdings[0].version}"
             return replace(after, reason=why, path=None, link=None)
         case Damaged(reason, aside):
             lost = _without_version(after, NOW)

@@ -335,7 +335,7 @@ def test_other_bytes_end_a_repair_and_say_where_they_are() -> None:
     job = replace(Job(KEY), state=JobState.FETCHED, path="7.mp4")
     after = apply(job, life.Superseded((replace(HOLDING, version=2),)))
     assert (after.state, after.path, after.due_at) == (JobState.GONE, None, NEVER)
-    assert after.reason.endswith("stored as version 2")
+    assert after.reason.endswith("now: version 2")
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.ARCHIVED}))
