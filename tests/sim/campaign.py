@@ -21,7 +21,7 @@ from tests.sim.kinds import Kind, kind_of
 from tests.sim.outcome import Outcome
 
 AGAIN_EVERY = 20  # a seed of so many is lived again elsewhere: the same trace, or it is no replay
-SEEDS_THAT_MEET_ALL = 2000  # from so many on, each misfortune of each kind must have struck
+SEEDS_THAT_MEET_ALL = 2000  # so many must meet each misfortune; of fewer, no share can be judged
 TWINS_EVERY = 4  # a ten of seeds of so many is compared with the same worlds without misfortune
 BATCH = 40
 SAID_EVERY = 100  # worlds
@@ -202,12 +202,13 @@ def summary(sums: dict[str, Sums]) -> Iterator[str]:
 
 def shortcomings(sums: dict[str, Sums], kinds: Iterable[Kind], worlds: int) -> list[str]:
     """What a campaign of so many worlds should have met and kept, and did not."""
-    found = []
+    found: list[str] = []
+    if worlds < SEEDS_THAT_MEET_ALL:
+        return found
     for kind in kinds:
         each = sums.get(kind.name, Sums())
-        if worlds >= SEEDS_THAT_MEET_ALL:
-            never = sorted(kind.FAULTS - each.strikes.keys())
-            found += [f"{kind.name}: {name} never struck" for name in never]
+        never = sorted(kind.FAULTS - each.strikes.keys())
+        found += [f"{kind.name}: {name} never struck" for name in never]
         for what, most, of in BOUNDS:
             had, base = each.figures[what], each.figures[of]
             if had > most * base:

@@ -47,7 +47,7 @@ def test_the_sums_tell_what_never_struck_and_what_cost_too_much() -> None:
     sums.strikes.update(dict.fromkeys(kind.FAULTS - {"crash"}, 1))
     found = campaign.shortcomings({"core": sums}, [kind], campaign.SEEDS_THAT_MEET_ALL)
     assert found == ["core: crash never struck", "core: 1.120 times the calls needed"]
-    assert campaign.shortcomings({"core": sums}, [kind], 100) == found[1:]
+    assert campaign.shortcomings({"core": sums}, [kind], 100) == []
     assert any("112" in line for line in campaign.summary({"core": sums}))
 
 
