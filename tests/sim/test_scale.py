@@ -68,7 +68,7 @@ def test_a_channel_that_takes_many_nights_is_archived_piece_by_piece(tmp_path: P
 
     async def story() -> None:
         config = {"videos": videos, "channels": 1, "size": (15_500, 30_000), "window_s": 600.0}
-        async with emulator(line_bytes_s=60_000, **config) as vendor:
+        async with emulator(line_bytes_s=30_000, **config) as vendor:
             nights, lists = 0, 0
             while True:
                 summary = await night(tmp_path, vendor, max_duration_s=60.0)
