@@ -117,6 +117,8 @@ def _vendor(
     seed: int, dice: random.Random, *, skewed: bool
 ) -> tuple[EmulatorConfig, tuple[int, ...]]:
     window_s = dice.choice([86_400.0, 86_400.0, 3600.0, 365 * 86_400.0, float("inf"), 60.0, 20.0])
+    if featured(seed) in PAGED:  # many videos, each of which a short window would cost many calls
+        window_s = max(window_s, 3600.0)
     # Where addresses live for seconds, each video costs many calls: a few are enough.
     count = int(10 ** dice.uniform(0, 1.48 if window_s > 60.0 else 0.8))
     if featured(seed) in PAGED:
