@@ -23,6 +23,7 @@ SIZES = (20_000, 300_000)
 BREAK = ("reset-mid-body",)
 NEEDS = {  # faults that strike only where another one has struck
     "flap": ("html-body",),
+    "other-address": ("html-body",),
     "no-range-support": BREAK,
     "ignore-range": BREAK,
     "multipart-range": BREAK,
