@@ -122,11 +122,17 @@ class Engine:
             with anyio.move_on_after(max(0.0, nap_s)):
                 await self._changed.wait()
             await anyio.sleep(_PAUSE_S)
-            gap_s = self._world.clock.now() - now - max(0.0, nap_s)
-            if gap_s > _GAP_S:
-                # The machine slept: nobody waited, and nothing could make progress.
-                met("L25")
-                self._last_progress = Instant(self._last_progress + gap_s)
+            self._passed(self._world.clock.now() - now, max(0.0, nap_s))
+
+    def _passed(self, passed_s: float, nap_s: float) -> None:
+        """Leave out of the waiting what was none: a machine's sleep, a clock that was set."""
+        if passed_s - nap_s > _GAP_S:
+            # Nobody waited, and nothing could make progress.
+            met("L25")
+            self._last_progress = Instant(self._last_progress + passed_s - nap_s)
+        elif passed_s < -_GAP_S:
+            # Else a clock that goes to and fro, each time forward like a sleep, lets no night end.
+            self._last_progress = Instant(self._last_progress + passed_s)
 
     def _wake_at(self, todo: Plan) -> float:
         limit_at = self._last_progress + self._limits.max_wait_s

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ import aiohttp
 from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from tests.sim import http_world
 from tests.sim.http_drawn import FAULTS, draw
+from tests.sim.http_world import lived
 
 TELLS = """
 import json, sys
@@ -79,3 +81,19 @@ def test_nothing_new_in_aiohttp_escapes_the_simulation() -> None:
         if matches:
             found[path.name] = {re.sub(r" as \w+", "", match).strip() for match in matches}
     assert found == KNOWN_OUTSIDE
+
+
+def test_a_night_ends_although_the_vendors_clock_goes_to_and_fro() -> None:
+    """Each leap forward looks like a machine that slept; back again, it must not have counted."""
+    drawn = draw(424, frozenset({"date-skew", "pending-forever"}))
+    config = replace(
+        drawn.config, videos=8, channels=1, playlists=0, window_s=86_400.0, rate_limit=None,
+        generation_s=(1.0, 2.0),
+    )  # fmt: skip
+    world = replace(
+        drawn, config=config, sizes=(20_000,) * 8, specs=("date-skew:0.3", "pending-forever!"),
+        max_wait_s=7200.0, nights=1, requests=4, downloads=8,
+    )  # fmt: skip
+    outcome = lived(world)
+    assert not outcome.failure
+    assert outcome.fired["date-skew"] > 5
