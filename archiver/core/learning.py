@@ -199,11 +199,6 @@ class Learnt:
             self.meter.remember(rate)
 
 
-def _quantile(samples: deque[int] | deque[float], share: float) -> float:
-    ordered = sorted(samples)
-    return ordered[int(share * len(ordered))]
-
-
 def _numbers(values: object) -> list[float]:
     if not isinstance(values, list):
         return []

@@ -88,3 +88,54 @@ def test_a_second_address_takes_the_place_of_the_refused_one() -> None:
     _, job = after(refused, Downloadable(Readiness.AVAILABLE, link))
     assert (job.state, job.link) == (JobState.AVAILABLE, link)
     assert job.due_at <= NOW
+
+
+UNAVAILABLE = Downloadable(Readiness.UNAVAILABLE)
+
+
+def test_a_request_that_is_not_taken_is_a_failure_with_a_pause() -> None:
+    """The vendor heard the POST and prepares nothing: asked again later, never at once."""
+    event = heard(ASKED, UNAVAILABLE, NOW, Learnt(4), Policy(), posted=True)
+    refused = apply(ASKED, event)
+    assert (refused.state, refused.asked_at, refused.failures) == (JobState.DISCOVERED, None, 1)
+    assert "does not prepare" in refused.reason
+    assert refused.due_at > NOW
+
+
+def test_an_intent_that_was_never_sent_is_no_failure() -> None:
+    """Recorded, then killed: the look finds nothing, and the POST is due at once."""
+    _, job = after(ASKED, UNAVAILABLE)
+    assert (job.asked_at, job.failures, job.due_at) == (None, 0, NOW)
+    _, answered = after(replace(ASKED, reason="the API answered 500"), UNAVAILABLE)
+    assert (answered.failures, answered.reason) == (1, "the API answered 500")
+    assert answered.due_at > NOW
+
+
+def test_a_version_that_is_gone_was_late_only_if_it_was_there() -> None:
+    """Only a version that could have been fetched says that too much was asked for."""
+    for link, share in ((None, 1.0), (Link("https://h/1", Instant(NOW + 500)), 0.5)):
+        learnt = Learnt(4)
+        event = heard(
+            replace(REQUESTED, link=link), UNAVAILABLE, NOW, learnt, Policy(), posted=False
+        )
+        job = apply(replace(REQUESTED, link=link), event)
+        assert (job.state, job.failures, job.link) == (JobState.DISCOVERED, 1, None)
+        assert learnt.files_most == 4 * share
+
+
+@pytest.mark.parametrize(("failures", "state"), [(2, "available"), (3, "discovered")])
+def test_the_same_refused_address_is_tried_thrice(failures: int, state: str) -> None:
+    """A little later each time; then a new version is asked for."""
+    link = Link("https://h/1", Instant(NOW + 500))
+    refused = replace(REQUESTED, link=link, failures=failures, reason="the host refused it")
+    _, job = after(refused, Downloadable(Readiness.AVAILABLE, link))
+    assert job.state == state
+    assert job.due_at > NOW
+
+
+def test_pending_again_after_available_is_believed() -> None:
+    """The last answer counts; the address stays known, so that the same one is recognised."""
+    link = Link("https://h/1", Instant(NOW + 500))
+    _, job = after(replace(REQUESTED, link=link), PENDING)
+    assert (job.state, job.link, job.failures) == (JobState.REQUESTED, link, 0)
+    assert job.due_at > NOW
