@@ -56,6 +56,15 @@ class CrowdedError(DestinationError):
     hint = "Raise the limit (ulimit -n), or lower --downloads."
 
 
+class LedgerLostError(DestinationError):
+    """The ledger is damaged or missing beside an archive's files, from which it can be rebuilt."""
+
+    hint = (
+        "The next `archiver run`, or `archiver verify DEST --repair`, rebuilds it from the "
+        "archive's files; nothing of them is lost."
+    )
+
+
 class ListingError(ArchiverError):
     """A listing that cannot be believed: empty, or half of what it was."""
 

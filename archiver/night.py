@@ -16,6 +16,7 @@ from archiver.adapters.descriptors import fitting
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
+from archiver.care.rebuild import take_in
 from archiver.care.waiting import glance, waiting
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant
@@ -180,7 +181,12 @@ class _Night:
             await ledger.select([video.id for video in batch])
             self._selected += len(batch)  # the lister tells each video once
             self._tally.expect(await ledger.counts(options.variant))
-        selected = self._selected
+        selected, now = self._selected, self._clock.now()
+        if there := await take_in(self._dest, ledger, options.variant, now):
+            self._tally.said(
+                f"{there} videos that stand there already were taken in: the ledger is older",
+                warning=True,
+            )
         await self._take_up_repairs(lister)
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         wanted_bytes = await ledger.wanted_bytes(options.variant)

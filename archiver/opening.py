@@ -21,13 +21,15 @@ from archiver.adapters.lock import locked
 from archiver.adapters.publish import LocalVault
 from archiver.adapters.vendor.client import VendorClient
 from archiver.adapters.vendor.token import STYLES, SecretStyle
+from archiver.care.rebuild import REBUILT, catch_up, rebuild
 from archiver.care.recover import recover
+from archiver.core.bag import MANIFEST
 from archiver.core.model import Format
 from archiver.core.naming import TEMPLATE, Names
 from archiver.core.selection import ALL, Filter, Source
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Weather
-from archiver.errors import DestinationError, SettingsError
+from archiver.errors import DestinationError, LedgerLostError, SettingsError
 from archiver.records.manifest import write_bag
 
 LEDGER = "ledger.sqlite3"
@@ -78,7 +80,7 @@ async def changing(
     *,
     create: bool,
     name: str | None = None,
-    say: Callable[[str], None] = lambda _text: None,  # noqa: ARG001  told by later steps
+    say: Callable[[str], None] = lambda _text: None,
     as_it_stands: bool = False,
     surroundings: Surroundings = REAL,
 ) -> AsyncIterator[Archive]:
@@ -103,10 +105,10 @@ async def changing(
         finally:
             # Closed before the lock is let go: until then threads may be writing.
             closing.enter_context(vault)
-        _require_ledger(dest)
         names = Names()
-        async with await SqliteLedger.open(private / LEDGER, namer=names) as ledger:
+        async with await _ledger(dest, vault, clock, names, say) as ledger:
             names.template = await _template(ledger, name)
+            await catch_up(dest, ledger, clock.now(), say)
             await recover(vault, ledger, clock)
             if not as_it_stands:
                 await write_bag(vault, ledger.holdings(), clock.now())
@@ -121,20 +123,38 @@ def standing(dest: str) -> Path:
     return path
 
 
+async def _ledger(
+    dest: str, vault: LocalVault, clock: SystemClock, names: Names, say: Callable[[str], None]
+) -> SqliteLedger:
+    """Open the ledger; rebuild it first where it is damaged, or missing beside files."""
+    path = Path(dest) / PRIVATE / LEDGER
+    try:
+        _require_ledger(dest)
+        return await SqliteLedger.open(path, namer=names)
+    except LedgerLostError as lost:
+        await rebuild(dest, vault, LEDGER, clock.now(), str(lost), say)
+    return await SqliteLedger.open(path, namer=names)
+
+
 def _require_ledger(dest: str) -> None:
     """A ledger that is missing beside an archive's files is never silently begun anew."""
-    data = Path(dest) / "data"
-    if not (Path(dest) / PRIVATE / LEDGER).exists() and data.is_dir() and any(data.iterdir()):
-        raise DestinationError(
-            f"The ledger of the archive in {dest} is missing.",
-            f"Put {PRIVATE}/{LEDGER} back from a backup; the files under data/ are untouched.",
-        )
+    root = Path(dest)
+    ledger = root / PRIVATE / LEDGER
+    is_there = ledger.exists()
+    if not (root / PRIVATE / "archive-id").exists() or (is_there and ledger.stat().st_size):
+        return
+    data, manifest = root / "data", root / MANIFEST
+    named = manifest.is_file() and manifest.stat().st_size > 0
+    if named or (data.is_dir() and any(data.iterdir())):
+        how = "empty" if is_there else "missing"
+        raise LedgerLostError(f"The ledger of the archive in {dest} is {how}.")
 
 
 async def _template(ledger: SqliteLedger, wanted: str | None) -> str:
     """How this archive calls its videos, which is chosen before the first and then kept."""
     kept = await ledger.meta_get(_TEMPLATE_KEY)
-    if kept is None and wanted and not sum((await ledger.all_counts()).values()):
+    is_open = await ledger.meta_get(REBUILT) or not sum((await ledger.all_counts()).values())
+    if kept is None and wanted and is_open:
         await ledger.meta_set(_TEMPLATE_KEY, wanted)
         return wanted
     if wanted and wanted != (kept or TEMPLATE):
@@ -149,9 +169,10 @@ def has_ledger(dest: str) -> bool:
     """There is an archive in *dest*.
 
     Raises:
-        DestinationError: it may not be looked into.
+        DestinationError: it may not be looked into, or has lost its ledger.
     """
     try:
+        _require_ledger(dest)
         return (Path(dest) / PRIVATE / LEDGER).is_file()
     except OSError as error:  # another user's: `.archiver` is its owner's alone
         raise refusal(error, f"looking into {dest}") from error

@@ -187,13 +187,21 @@ async def repair(
         return VerifyReport(verdict, mended)
 
 
-async def retry(dest: str, video_ids: Sequence[VideoId] | None) -> int:
+async def retry(
+    dest: str,
+    video_ids: Sequence[VideoId] | None,
+    *,
+    say: Callable[[str], None] = lambda _text: None,
+) -> int:
     """Put parked videos back in the queue, all of them or *video_ids*; how many there were.
+
+    Args:
+        say: told what happened to the archive as a whole.
 
     Raises:
         DestinationError: there is no archive, or a run is going on.
     """
-    async with changing(dest, create=False) as archive:
+    async with changing(dest, create=False, say=say) as archive:
         ids = video_ids
         if ids is None:
             ids = await archive.ledger.parked_ids()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from archiver.adapters.causes import refusal
-from archiver.adapters.destination import Destination
+from archiver.adapters.destination import PRIVATE, Destination
 from archiver.adapters.disk import Os, Threads, exists
 from archiver.adapters.placing import TRIES_MOST, Placer
 from archiver.core.model import Holding
@@ -25,6 +25,7 @@ from archiver.met import met
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+LOGS = ("", "-wal", "-shm", "-journal")  # a database, and what SQLite keeps beside it
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR)
 _UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
 
@@ -135,6 +136,39 @@ class Mender:
             os.close(into)
         raise FileExistsError(errno.EEXIST, "something comes back again and again in its place")
 
+    def swap(self, fresh: str, name: str) -> str:
+        """Give the private file *fresh* the name *name*; what had it is kept, and its logs with it.
+
+        Returns:
+            What the old one is called now; "" where there was none.
+        """
+        private = self._os.open_folder(self._home.root, PRIVATE)
+        try:
+            kept = ""
+            every = [name + suffix for suffix in LOGS if exists(name + suffix, private)]
+            for number in range(1, 10_000):
+                kept = f"{name}.damaged-{number}"
+                if not any(exists(kept + suffix, private) for suffix in LOGS):
+                    break
+            for old in every:
+                self._os.move_new(old, private, kept + old.removeprefix(name), private)
+            self._os.sync_folder(private)
+            self._os.move_new(fresh, private, name, private)
+            self._os.sync_folder(private)
+        finally:
+            os.close(private)
+        return kept if every else ""
+
+    def forget(self, fresh: str) -> None:
+        """Remove an unfinished private file of ours, and its logs."""
+        private = self._os.open_folder(self._home.root, PRIVATE)
+        try:
+            for suffix in LOGS:
+                if exists(fresh + suffix, private):
+                    self._os.unlink(fresh + suffix, private)
+        finally:
+            os.close(private)
+
 
 class Mending:
     """What a vault can do about damaged files; each may raise DestinationError."""
@@ -170,6 +204,14 @@ class Mending:
     async def put_back(self, aside: str, path: str) -> bool:
         """See ``ports.Vault``."""
         return await self._run("putting back", lambda: self._mender.put_back(aside, path))
+
+    async def swap(self, fresh: str, name: str) -> str:
+        """Give the private file *fresh* the name *name*; what had it is kept under another one."""
+        return await self._run("putting in place", lambda: self._mender.swap(fresh, name))
+
+    async def forget(self, fresh: str) -> None:
+        """Remove an unfinished private file of ours."""
+        await self._run("clearing up", lambda: self._mender.forget(fresh))
 
     async def _run(
         self, doing: str, work: Callable[[], T], undo: Callable[[T], None] | None = None

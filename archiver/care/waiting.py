@@ -36,7 +36,7 @@ async def glance(dest: str, ledger: SqliteLedger) -> Glance:
     mended = {holding.path for _, holding in await ledger.repairs()}
     loop, root, after = asyncio.get_running_loop(), Path(dest), ""
     count, first = 0, ""
-    while page := await ledger.sizes(after, _PAGE):
+    while (page := await ledger.sizes(after, _PAGE)) and page[-1][0] > after:
         after = page[-1][0]
         odd = await loop.run_in_executor(None, partial(_odd, root, page))
         odd = [path for path in odd if path not in mended]

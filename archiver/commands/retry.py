@@ -22,7 +22,7 @@ def command(to: str, videos: tuple[str, ...], *, json: bool) -> int:
     ids = [_video(text) for text in videos]
     from archiver import archive
 
-    count = asyncio.run(archive.retry(to, ids or None))
+    count = asyncio.run(archive.retry(to, ids or None, say=output.warn))
     if json:
         output.as_json({"schema": 1, "reopened": count})
     elif count:

@@ -20,11 +20,21 @@ from urllib.parse import quote
 
 from archiver.adapters.ledger.schema import APPLICATION_ID, SCHEMA, SELECTION, VERSION
 from archiver.adapters.mounts import is_local
-from archiver.errors import DestinationError
+from archiver.core.model import JobState
+from archiver.errors import DestinationError, LedgerLostError
 from archiver.met import met
 
+# A message of SQLite's may quote a damaged name, which Python then cannot read.
+TROUBLE = (sqlite3.Error, UnicodeDecodeError)
+# What SQLite says where a damaged page was taken for a sound one.
+_SYMPTOMS = ("malformed", "no such table", "no such column", "already exists", "unsupported file")
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
+_STATE_LIES = (
+    "kind = 'video' AND state = 'archived' AND NOT EXISTS (SELECT 1 FROM holding WHERE "
+    "holding.video_id = job.video_id AND holding.kind = job.kind AND "
+    "holding.variant = job.variant AND holding.version = job.version)"
+)
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,11 +48,11 @@ def open_writing(path: Path) -> sqlite3.Connection:
         if _make_private(path):
             _inspect(path)
         db = _connect(path, "mode=rw")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *TROUBLE) as error:
         raise refusal(error) from error
     try:
         _prepare(db, path)
-    except sqlite3.Error as error:
+    except TROUBLE as error:
         db.close()
         raise refusal(error) from error
     return db
@@ -77,12 +87,12 @@ def open_reading(path: Path, *, still: bool = False) -> tuple[sqlite3.Connection
         db, folder = (
             (_connect(path, "mode=ro&immutable=1"), None) if still else _connect_reading(path)
         )
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *TROUBLE) as error:
         raise refusal(error) from error
     try:
         _check_ours(db)
         db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
-    except (sqlite3.Error, DestinationError) as error:
+    except (*TROUBLE, DestinationError) as error:
         db.close()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -92,12 +102,16 @@ def open_reading(path: Path, *, still: bool = False) -> tuple[sqlite3.Connection
     return db, folder
 
 
-def refusal(error: OSError | sqlite3.Error) -> DestinationError:
+def refusal(error: OSError | sqlite3.Error | UnicodeDecodeError) -> DestinationError:
     """What a person is told when SQLite or the system refuses the ledger."""
     if isinstance(error, OSError):
         return DestinationError(f"The ledger cannot be opened: {error.strerror}.")
+    if isinstance(error, UnicodeDecodeError):
+        return _damaged("there is text in it that is none")
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _damaged(str(error))
+    if any(word in str(error) for word in _SYMPTOMS):
         return _damaged(str(error))
     if name == "SQLITE_FULL":
         return DestinationError("The disk is full: the ledger cannot be written.", "Make room.")
@@ -106,11 +120,9 @@ def refusal(error: OSError | sqlite3.Error) -> DestinationError:
     return DestinationError(f"The ledger cannot be used: {error}.")
 
 
-def _damaged(how: str) -> DestinationError:
-    return DestinationError(
-        f"The ledger is damaged: {how}.",
-        "Keep the file, put a good copy in its place, or rebuild it from the archive's files.",
-    )
+def _damaged(how: str) -> LedgerLostError:
+    met("L31")
+    return LedgerLostError(f"The ledger is damaged: {how}.")
 
 
 def _make_private(path: Path) -> bool:
@@ -135,6 +147,11 @@ def _make_private(path: Path) -> bool:
 
 def _inspect(path: Path) -> None:
     """Look at a ledger without writing, so that what is refused stays as it is."""
+    with (
+        contextlib.suppress(*TROUBLE),  # said below, where its log is looked at too
+        contextlib.closing(_connect(path, "mode=ro&immutable=1")) as reader,
+    ):
+        _check_version(reader)  # of a newer one, not even the log is touched
     with contextlib.closing(_connect(path, "mode=ro")) as reader:
         try:
             reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -179,14 +196,20 @@ def _check_ours(db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA page_count").fetchone()[0] == 0:  # shorter than a database can be
         raise _damaged("it was cut off")
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise DestinationError("The ledger's file belongs to another program.")
+        raise _damaged("its file belongs to another program")
     _check_version(db)
 
 
 def _check_whole(db: sqlite3.Connection) -> None:
-    said = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if said != "ok":
         raise _damaged(" ".join(said.split()))
+    if not db.execute("PRAGMA user_version").fetchone()[0]:
+        return  # killed before the first transaction: there is nothing in it
+    states = ", ".join(f"'{state}'" for state in JobState)
+    for question in (f"state NOT IN ({states})", _STATE_LIES):
+        if db.execute(f"SELECT 1 FROM job WHERE {question} LIMIT 1").fetchone():  # noqa: S608  ours
+            raise _damaged("what it says of a video cannot be")
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
@@ -223,7 +246,7 @@ def _connect_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     except sqlite3.OperationalError:
         # A write-ahead log needs a shared-memory file beside it, which cannot be made here.
         db.close()
-    except sqlite3.Error:
+    except TROUBLE:
         db.close()
         raise
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from archiver.adapters.ledger import catalogue, intake, selection, standing
 from archiver.adapters.ledger.catalogue import Entry, Filter
@@ -14,7 +14,10 @@ from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState, VideoId
 from archiver.core.summary import Failure
+from archiver.errors import LedgerLostError
 from archiver.ports import Shelf, Window
+
+K = TypeVar("K", str, JobKey)
 
 
 class Reader:
@@ -70,7 +73,7 @@ class Reader:
         ):
             for entry in page:
                 yield entry
-            after = page[-1].job.key
+            after = _onward(after, page[-1].job.key)
 
     async def holdings(self) -> AsyncIterator[Holding]:
         """Every stored file, by path; read in pages, so it may take hours without harm."""
@@ -78,7 +81,7 @@ class Reader:
         while page := await self._writer.read(partial(catalogue.holdings, after=after)):
             for holding in page:
                 yield holding
-            after = page[-1].path
+            after = _onward(after, page[-1].path)
 
     async def holdings_count_bytes(self) -> tuple[int, int]:
         """How many files are stored, and their bytes: BagIt's Payload-Oxum, swapped."""
@@ -137,6 +140,10 @@ class Reader:
         """Those of *paths* that no holding has."""
         return await self._writer.read(partial(standing.unrecorded, paths=paths))
 
+    async def places(self, variant: str) -> list[tuple[str, str, str, int]]:
+        """Folder, stem, variant and version of every selected video that was never stored."""
+        return await self._writer.read(partial(standing.places, variant=variant))
+
     async def sizes(self, after: str, limit: int) -> list[tuple[str, int]]:
         """The next *limit* stored files behind the path *after*, and how large each has to be."""
         return await self._writer.read(partial(standing.sizes, after=after, limit=limit))
@@ -147,3 +154,10 @@ class Reader:
             return None if found is None else found[0]
 
         return await self._writer.read(look)
+
+
+def _onward(after: K, last: K) -> K:
+    """Where the next page begins.  An index that was damaged could lead round in a circle."""
+    if last > after:
+        return last
+    raise LedgerLostError("The ledger is damaged: its index is out of order.")

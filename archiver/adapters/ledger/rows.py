@@ -23,9 +23,11 @@ from archiver.core.model import (
     Video,
     VideoId,
 )
-from archiver.errors import DestinationError
+from archiver.core.naming import display
+from archiver.errors import DestinationError, LedgerLostError
 
 Row = tuple[Any, ...]
+_STATES = frozenset(state.value for state in JobState)
 
 _KEY = ("video_id", "kind", "variant", "version")
 _JOB = (
@@ -94,8 +96,14 @@ def _key(key: JobKey) -> Row:
 
 
 def job_of(row: Row) -> Job:
-    """The job of a row selected by ``JOB_COLUMNS``."""
+    """The job of a row selected by ``JOB_COLUMNS``.
+
+    Raises:
+        LedgerLostError: no program of ours wrote this.
+    """
     url, expires_at = row[9], row[10]
+    if row[4] not in _STATES:
+        raise LedgerLostError(f"The ledger is damaged: there is no state {display(row[4])}.")
     return Job(
         JobKey(VideoId(row[0]), row[1], row[2], row[3]), JobState(row[4]),
         due_at=NEVER if row[5] is None else Instant(row[5]),

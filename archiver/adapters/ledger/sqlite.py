@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from archiver.adapters.ledger import intake, opening, selection, standing, still
+from archiver.adapters.ledger import adoption, intake, opening, selection, standing, still
+from archiver.adapters.ledger.adoption import Gathered
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
@@ -115,6 +116,10 @@ class SqliteLedger(Reader):
         return await self._writer.write(
             functools.partial(intake.reopen_parked, ids=ids, reason=reason, at=at)
         )
+
+    async def adopt(self, found: Sequence[Gathered], at: Instant) -> int:
+        """Take in what stands in the archive already; how many videos became archived by that."""
+        return await self._writer.write(functools.partial(adoption.adopt, found=found, at=at))
 
     async def add_holding(self, holding: Holding, at: Instant) -> None:
         """Record a file that was written beside an archived video."""

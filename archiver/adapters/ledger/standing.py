@@ -93,6 +93,19 @@ def unrecorded(db: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
     return [path for path in paths if db.execute(look, (path,)).fetchone() is None]
 
 
+def places(db: sqlite3.Connection, variant: str) -> list[tuple[str, str, str, int]]:
+    """Folder, stem, variant and version of every selected video that was never stored."""
+    found = db.execute(
+        "SELECT video.folder, video.stem, queue.variant, queue.version FROM queue JOIN video ON "
+        "video.id = queue.video_id WHERE queue.variant = ? AND queue.state IN "
+        "('discovered', 'requested', 'available', 'parked', 'gone') AND NOT EXISTS ("
+        "SELECT 1 FROM holding WHERE holding.video_id = queue.video_id AND holding.kind = 'video' "
+        "AND holding.variant = queue.variant AND holding.version = queue.version)",
+        (variant,),
+    )
+    return found.fetchall()
+
+
 def sizes(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int]]:
     """The next *limit* files behind the path *after* that ought to stand, with their sizes."""
     found = db.execute(

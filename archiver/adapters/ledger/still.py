@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from archiver.adapters.ledger.opening import open_beside
+from archiver.adapters.ledger.opening import TROUBLE, open_beside
 from archiver.adapters.ledger.writer import Work, Writer
 from archiver.adapters.mounts import is_local
 
@@ -50,7 +50,7 @@ class StillReader(Writer):
             if self._still:
                 try:
                     answer = work(db)
-                except sqlite3.Error:
+                except TROUBLE:
                     if mark(self._path) == self._seen:
                         raise
                 else:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
-from archiver.adapters.ledger.opening import refusal
+from archiver.adapters.ledger.opening import TROUBLE, refusal
 from archiver.errors import DestinationError
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, work, self._db)
-        except sqlite3.Error as error:
+        except TROUBLE as error:
             raise told(error) from error
 
     async def close(self) -> None:
@@ -197,7 +197,7 @@ def _disk_failed(cause: BaseException) -> DestinationError:
 
 def told(error: BaseException) -> BaseException:
     """What a caller hears: SQLite's trouble in our words, everything else as it is."""
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+    if isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError) and not isinstance(
         error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
     ):
         answer = refusal(error)

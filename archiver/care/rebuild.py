@@ -1,0 +1,131 @@
+"""Rebuilds the ledger from the archive's files, and takes in what an older one does not know.
+
+Rule 1: never silently: whoever opened the archive tells what happened, and how much came back.
+Rule 2: the new ledger is written beside the old one and put in its place when it is complete; the
+old one is kept, with its logs.  A crash at any instant leaves one or the other, or none, and then
+this begins anew.
+Rule 3: what stands in the archive is neither fetched again nor overwritten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from archiver.adapters.ledger import Gathered, SqliteLedger
+from archiver.adapters.publish import LocalVault
+from archiver.care import gathering
+from archiver.core.model import Instant
+from archiver.core.naming import file_name
+from archiver.met import met
+
+T = TypeVar("T")
+
+REBUILT = "rebuilt"  # a note in a ledger that was: what no file tells is not known to it
+_FRESH = "ledger.rebuilding.sqlite3"
+_BATCH = 200
+_LINES = 1_000  # of the manifest, in one question to the ledger
+
+
+async def rebuild(
+    dest: str, vault: LocalVault, name: str, now: Instant, why: str, say: Callable[[str], None]
+) -> None:
+    """Write the ledger *name* anew from sidecars, manifest and files.
+
+    Args:
+        why: what is wrong with the one that was, as a sentence.
+        say: told what came of it.
+
+    Raises:
+        DestinationError: the disk is full or refuses; the old one is where it was.
+    """
+    await vault.forget(_FRESH)
+    private = Path(dest) / ".archiver"
+    manifest = await _thread(partial(gathering.manifest_of, dest))
+    known = set[str]()
+    async with await SqliteLedger.open(private / _FRESH) as ledger:
+        paths = partial(gathering.sidecars, dest)
+        told = gathering.entries(dest, paths(), manifest)
+        count = await _adopt_all(ledger, _noted(told, known), now)
+        alone = [path for path in manifest if path not in known]
+        rest = gathering.unaccompanied(dest, alone, manifest)
+        count += await _adopt_all(ledger, _noted(rest, known), now)
+        await ledger.meta_set(REBUILT, str(now))
+    kept = await vault.swap(_FRESH, name)
+    met("L31")
+    where = f"; the old one is kept as .archiver/{kept}" if kept else ""
+    say(f"{why} It was rebuilt from the archive's files: {count} videos came back{where}.")
+    if lost := len(set(manifest) - known):
+        say(f"{lost} files of the manifest are gone or nobody's, and could not be taken in.")
+
+
+async def catch_up(
+    dest: str, ledger: SqliteLedger, now: Instant, say: Callable[[str], None]
+) -> None:
+    """Take in what the manifest names and the ledger does not: it came from an older backup.
+
+    Raises:
+        DestinationError: the ledger cannot be written.
+    """
+    manifest = await _thread(partial(gathering.manifest_of, dest))
+    paths, unknown = iter(manifest), list[str]()
+    while some := list(islice(paths, _LINES)):
+        unknown += await ledger.unrecorded(some)
+    if not unknown:
+        return
+    sidecars = [path for path in unknown if path.endswith(gathering.SIDECAR)]
+    known = set[str]()
+    told = gathering.entries(dest, sidecars, manifest)
+    count = await _adopt_all(ledger, _noted(told, known), now)
+    alone = [path for path in unknown if path not in known]
+    count += await _adopt_all(ledger, gathering.unaccompanied(dest, alone, manifest), now)
+    if count:
+        met("L34")
+        say(f"The ledger is older than the archive: {count} videos that stand there were taken in.")
+
+
+async def take_in(dest: str, ledger: SqliteLedger, variant: str, now: Instant) -> int:
+    """Take in those selected videos that stand complete beside their sidecars; how many.
+
+    A ledger from a backup does not know what was stored after it, nor does the manifest where the
+    run that stored it was killed.
+    """
+    places = await ledger.places(variant)
+    found = await _thread(partial(_complete, dest, places))
+    count = await _adopt_all(ledger, iter(found), now)
+    if count:
+        met("L34")
+    return count
+
+
+def _complete(dest: str, places: Sequence[tuple[str, str, str, int]]) -> list[Gathered]:
+    found = list[Gathered]()
+    for folder, stem, variant, version in places:
+        path = f"{folder}/{file_name(stem, 'info', variant, version)}"
+        if not (Path(dest) / path).is_file():
+            continue
+        entry = gathering.entry_of(dest, path, {})
+        if entry is not None and gathering.is_whole(dest, entry.holdings[0]):
+            found.append(entry)
+    return found
+
+
+def _noted(found: Iterable[Gathered], known: set[str]) -> Iterator[Gathered]:
+    for each in found:
+        known.update(held.path for held in each.holdings)
+        yield each
+
+
+async def _adopt_all(ledger: SqliteLedger, found: Iterator[Gathered], now: Instant) -> int:
+    count = 0
+    while batch := await _thread(lambda: list(islice(found, _BATCH))):
+        count += await ledger.adopt(batch, now)
+    return count
+
+
+async def _thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
