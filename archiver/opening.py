@@ -106,9 +106,9 @@ async def changing(
             # Closed before the lock is let go: until then threads may be writing.
             closing.enter_context(vault)
         names = Names()
-        async with await _ledger(dest, vault, clock, names, say) as ledger:
+        opened = await _ledger(dest, vault, clock, names, say)
+        async with _set_aside_if_damaged(vault, opened), opened as ledger:
             names.template = await _template(ledger, name)
-            await catch_up(dest, ledger, clock.now(), say)
             await recover(vault, ledger, clock)
             if not as_it_stands:
                 await write_bag(vault, ledger.holdings(), clock.now())
@@ -123,17 +123,39 @@ def standing(dest: str) -> Path:
     return path
 
 
+@asynccontextmanager
+async def _set_aside_if_damaged(vault: LocalVault, ledger: SqliteLedger) -> AsyncIterator[None]:
+    """Damage that shows under way only must not end every night: the next opening rebuilds it."""
+    try:
+        yield
+    finally:
+        if ledger.is_damaged:
+            await vault.swap("", LEDGER)
+
+
 async def _ledger(
     dest: str, vault: LocalVault, clock: SystemClock, names: Names, say: Callable[[str], None]
 ) -> SqliteLedger:
     """Open the ledger; rebuild it first where it is damaged, or missing beside files."""
-    path = Path(dest) / PRIVATE / LEDGER
     try:
-        _require_ledger(dest)
-        return await SqliteLedger.open(path, namer=names)
+        return await _caught_up(dest, clock, names, say)
     except LedgerLostError as lost:
         await rebuild(dest, vault, LEDGER, clock.now(), str(lost), say)
-    return await SqliteLedger.open(path, namer=names)
+    return await _caught_up(dest, clock, names, say)
+
+
+async def _caught_up(
+    dest: str, clock: SystemClock, names: Names, say: Callable[[str], None]
+) -> SqliteLedger:
+    _require_ledger(dest)
+    ledger = await SqliteLedger.open(Path(dest) / PRIVATE / LEDGER, namer=names)
+    try:
+        await catch_up(dest, ledger, clock.now(), say)
+    except BaseException:
+        await ledger.close()
+        raise
+    else:
+        return ledger
 
 
 def _require_ledger(dest: str) -> None:

@@ -36,9 +36,9 @@ FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT, "list_state": _TEXT,
     "list_text": _TEXT, "list_until": _TEXT, "log_format": _TEXT, "match": _TEXT,
     "max_duration": _AMOUNT, "max_wait": _AMOUNT, "name": _TEXT, "no_extras": _FLAG,
-    "no_progress": _FLAG, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG, "report": _TEXT,
-    "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT, "to": _TEXT, "until": _TEXT,
-    "verbose": _FLAG,
+    "no_progress": _FLAG, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG, "repair": _FLAG,
+    "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT, "to": _TEXT,
+    "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
 SECRETS: Final = ("client_secret", "access_token")
 ADDRESSES: Final = ("api_url", "token_url", "authorize_url")

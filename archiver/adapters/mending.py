@@ -139,6 +139,9 @@ class Mender:
     def swap(self, fresh: str, name: str) -> str:
         """Give the private file *fresh* the name *name*; what had it is kept, and its logs with it.
 
+        Args:
+            fresh: "" where there is none yet: the old one goes out of the way all the same.
+
         Returns:
             What the old one is called now; "" where there was none.
         """
@@ -153,8 +156,9 @@ class Mender:
             for old in every:
                 self._os.move_new(old, private, kept + old.removeprefix(name), private)
             self._os.sync_folder(private)
-            self._os.move_new(fresh, private, name, private)
-            self._os.sync_folder(private)
+            if fresh:
+                self._os.move_new(fresh, private, name, private)
+                self._os.sync_folder(private)
         finally:
             os.close(private)
         return kept if every else ""

@@ -128,6 +128,7 @@ class Placer:
                 except FileExistsError:
                     found = self._adopted(into, candidate, want, ours)
                     if found is None:
+                        met("L38")
                         log.warning("a file that is not ours is in the way of %s", display(name))
                         continue
                     met("L20")  # both names: a rename of which a power cut kept half

@@ -23,6 +23,7 @@ from archiver.care.witness import hash_open, open_below
 from archiver.core import bag
 from archiver.core.model import ChannelId, Holding, Instant, JobKey, Video, VideoId
 from archiver.core.naming import file_name, numbered
+from archiver.met import met
 
 SIDECAR = ".info.json"
 _SMALL_MOST = 16 << 20
@@ -94,6 +95,7 @@ def entry_of(root: str, path: str, manifest: Mapping[str, str]) -> Gathered | No
     held = _video_of(root, wanted, manifest)
     if held is None:
         return None
+    met("O08")
     sha256 = manifest.get(path, hashlib.sha256(text).hexdigest())
     info = replace(wanted, kind="info", path=path, bytes=len(text), sha256=sha256)
     return Gathered(key, video, _channel_folder(folder), folder, stem, (held, info))
@@ -166,6 +168,14 @@ def _video_of(root: str, wanted: Holding, manifest: Mapping[str, str]) -> Holdin
             return replace(held, bytes=seen[0], sha256=seen[1])
         damaged = damaged or held
     return damaged or (wanted if wanted.path in manifest else None)
+
+
+def is_told(root: str, path: str, sha256: str) -> bool:
+    """Beside the manifest another witness has this hash: the sidecar, or the sidecar's bytes."""
+    if path.endswith(SIDECAR):
+        return hashlib.sha256(_small(root, path)[0]).hexdigest() == sha256
+    told = _told(_small(root, f"{path.rpartition('.')[0]}{SIDECAR}")[0])
+    return told is not None and told[1]["sha256"] == sha256
 
 
 def is_whole(root: str, held: Holding) -> bool:

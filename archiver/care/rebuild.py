@@ -21,6 +21,7 @@ from archiver.adapters.publish import LocalVault
 from archiver.care import gathering
 from archiver.core.model import Instant
 from archiver.core.naming import file_name
+from archiver.errors import LedgerLostError
 from archiver.met import met
 
 T = TypeVar("T")
@@ -69,12 +70,17 @@ async def catch_up(
     """Take in what the manifest names and the ledger does not: it came from an older backup.
 
     Raises:
+        LedgerLostError: manifest and files agree on a hash, and the ledger has another.
         DestinationError: the ledger cannot be written.
     """
     manifest = await _thread(partial(gathering.manifest_of, dest))
-    paths, unknown = iter(manifest), list[str]()
-    while some := list(islice(paths, _LINES)):
-        unknown += await ledger.unrecorded(some)
+    lines, unknown = iter(manifest.items()), list[str]()
+    while some := list(islice(lines, _LINES)):
+        for path, is_recorded in await ledger.unlike(some):
+            if not is_recorded:
+                unknown.append(path)
+            elif await _thread(partial(gathering.is_told, dest, path, manifest[path])):
+                raise LedgerLostError("The ledger is damaged: it has another hash than the files.")
     if not unknown:
         return
     sidecars = [path for path in unknown if path.endswith(gathering.SIDECAR)]

@@ -226,7 +226,11 @@ async def _survive(dest: Path, seeds: range) -> None:
         if any("rebuilt" in word for word in said):
             assert kept_of(dest), seed
             assert found == rows, seed
-        assert {row["path"] for row in found} >= {row["path"] for row in rows} or said, seed
+        assert {row["path"] for row in found} >= {row["path"] for row in rows} or said, (
+            seed,
+            [row for row in found if row not in rows],
+            [r for r in rows if r not in found],
+        )
         for path, text in files.items():
             assert path.read_bytes() == text, seed
 

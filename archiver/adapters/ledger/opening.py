@@ -7,6 +7,8 @@ Rule 3: only SQLite opens a file that exists: closing any other descriptor of it
 Rule 4: the file holds signed addresses while they are needed: mode 0600, erased when deleted.
 """
 
+# ruff: noqa: S608  only terms of ours are joined into SQL
+
 from __future__ import annotations
 
 import contextlib
@@ -27,13 +29,26 @@ from archiver.met import met
 # A message of SQLite's may quote a damaged name, which Python then cannot read.
 TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 # What SQLite says where a damaged page was taken for a sound one.
-_SYMPTOMS = ("malformed", "no such table", "no such column", "already exists", "unsupported file")
+_SYMPTOMS = (
+    "malformed", "no such table", "no such column", "already exists", "unsupported file",
+)  # fmt: skip
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
-_STATE_LIES = (
-    "kind = 'video' AND state = 'archived' AND NOT EXISTS (SELECT 1 FROM holding WHERE "
+_OWN = (
     "holding.video_id = job.video_id AND holding.kind = job.kind AND "
-    "holding.variant = job.variant AND holding.version = job.version)"
+    "holding.variant = job.variant AND holding.version = job.version"
+)
+_HOLDING, _JOB = (f"(SELECT 1 FROM {table} WHERE {_OWN})" for table in ("holding", "job"))
+_KNOWN_STATES = ", ".join(f"'{state.value}'" for state in JobState)
+# No program of ours leaves any of these, and no check of SQLite's sees them.
+_CONTRADICTIONS = (
+    f"FROM job WHERE state NOT IN ({_KNOWN_STATES})",
+    f"FROM job WHERE kind = 'video' AND state = 'archived' AND NOT EXISTS {_HOLDING}",
+    f"FROM holding WHERE kind = 'video' AND NOT EXISTS {_JOB}",
+    "FROM job WHERE NOT EXISTS (SELECT 1 FROM video WHERE video.id = job.video_id)",
+    "FROM holding WHERE length(sha256) <> 64 OR sha256 GLOB '*[^0-9a-f]*'",
+    "FROM holding WHERE path NOT GLOB 'data/?*' OR instr(path, '%') OR instr(path, char(92))",
+    "FROM holding WHERE instr(path, char(10)) OR instr(path, char(13))",
 )
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -111,7 +126,9 @@ def refusal(error: OSError | sqlite3.Error | UnicodeDecodeError) -> DestinationE
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return _damaged(str(error))
-    if any(word in str(error) for word in _SYMPTOMS):
+    if "decode" in str(error):  # it quotes what it could not read
+        return _damaged("there is text in it that is none")
+    if any(word in str(error).lower() for word in _SYMPTOMS):
         return _damaged(str(error))
     if name == "SQLITE_FULL":
         return DestinationError("The disk is full: the ledger cannot be written.", "Make room.")
@@ -186,6 +203,7 @@ def _logs(path: Path, *suffixes: str) -> list[Path]:
 def _check_version(db: sqlite3.Connection) -> None:
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
+        met("L32")
         raise DestinationError(
             f"The ledger was written by a newer archiver (schema {found}, known: {VERSION}).",
             "Upgrade archiver; the ledger was not touched.",
@@ -206,10 +224,8 @@ def _check_whole(db: sqlite3.Connection) -> None:
         raise _damaged(" ".join(said.split()))
     if not db.execute("PRAGMA user_version").fetchone()[0]:
         return  # killed before the first transaction: there is nothing in it
-    states = ", ".join(f"'{state}'" for state in JobState)
-    for question in (f"state NOT IN ({states})", _STATE_LIES):
-        if db.execute(f"SELECT 1 FROM job WHERE {question} LIMIT 1").fetchone():  # noqa: S608  ours
-            raise _damaged("what it says of a video cannot be")
+    if any(db.execute(f"SELECT 1 {each} LIMIT 1").fetchone() for each in _CONTRADICTIONS):
+        raise _damaged("what it says of a video cannot be")
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:

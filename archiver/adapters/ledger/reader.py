@@ -29,6 +29,11 @@ class Reader:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
+    @property
+    def is_damaged(self) -> bool:
+        """An answer showed damage that the opening did not see: it has to be rebuilt."""
+        return self._writer.is_damaged
+
     async def window(self, now: Instant, variant: str, limit: int) -> Window:
         """See ``ports.Ledger``.  A due time further off than 26 hours counts as due."""
         return await self._writer.read(
@@ -136,9 +141,9 @@ class Reader:
         """Every job that is to mend a stored file, with what it has to bring back."""
         return await self._writer.read(standing.repairs)
 
-    async def unrecorded(self, paths: Sequence[str]) -> list[str]:
-        """Those of *paths* that no holding has."""
-        return await self._writer.read(partial(standing.unrecorded, paths=paths))
+    async def unlike(self, lines: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+        """Which paths of *lines* no holding has with that hash; True where with another one."""
+        return await self._writer.read(partial(standing.unlike, lines=lines))
 
     async def places(self, variant: str) -> list[tuple[str, str, str, int]]:
         """Folder, stem, variant and version of every selected video that was never stored."""

@@ -87,10 +87,18 @@ def repairs(db: sqlite3.Connection) -> list[tuple[Job, Holding]]:
     return [(rows.job_of(row), rows.holding_of(row[rows.JOB_WIDTH :])) for row in found]
 
 
-def unrecorded(db: sqlite3.Connection, paths: Iterable[str]) -> list[str]:
-    """Those of *paths* that no holding has."""
-    look = "SELECT 1 FROM holding WHERE path = ?"
-    return [path for path in paths if db.execute(look, (path,)).fetchone() is None]
+def unlike(db: sqlite3.Connection, lines: Iterable[tuple[str, str]]) -> list[tuple[str, bool]]:
+    """Which paths of a manifest's *lines* (path, hash) no holding has with that hash.
+
+    Returns:
+        The paths, each with whether a holding has it, though with another hash.
+    """
+    found, look = [], "SELECT sha256 FROM holding WHERE path = ?"
+    for path, sha256 in lines:
+        row = db.execute(look, (path,)).fetchone()
+        if row is None or row[0] != sha256:
+            found.append((path, row is not None))
+    return found
 
 
 def places(db: sqlite3.Connection, variant: str) -> list[tuple[str, str, str, int]]:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from archiver.adapters.ledger.opening import TROUBLE, refusal
-from archiver.errors import DestinationError
+from archiver.errors import DestinationError, LedgerLostError
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -112,6 +112,7 @@ class Writer:
         self._broken: BaseException | None = None
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
+        self.is_damaged = False  # something was met that no ledger of ours can hold
 
     async def write(self, work: Work[T]) -> T:
         """Run *work* within a transaction; return when its commit is durable.
@@ -137,7 +138,9 @@ class Writer:
         try:
             return await loop.run_in_executor(self._thread, work, self._db)
         except TROUBLE as error:
-            raise told(error) from error
+            raise self._noted(told(error)) from error
+        except LedgerLostError as error:
+            raise self._noted(error) from error
 
     async def close(self) -> None:
         """Finish what was asked, then let go of the file; again, do nothing."""
@@ -150,6 +153,10 @@ class Writer:
             await asyncio.shield(self._idle)
         await loop.run_in_executor(self._thread, self._db.close)
         self._thread.shutdown(wait=False)
+
+    def _noted(self, error: BaseException) -> BaseException:
+        self.is_damaged = self.is_damaged or isinstance(error, LedgerLostError)
+        return error
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = [self._queue.popleft() for _ in range(min(COMMIT_MOST, len(self._queue)))]
@@ -177,6 +184,9 @@ class Writer:
         done: asyncio.Future[Exception | None],
     ) -> None:
         failed = done.exception() or done.result()
+        for error in (failed, *(queued.error for queued in batch)):
+            if error is not None:
+                self._noted(told(error))
         for queued in batch:
             queued.answer(failed)
         if self._queue:
