@@ -114,11 +114,12 @@ def test_a_run_over_everything_that_goes_wrong_writes_no_secret(root: Path) -> N
         )
         async with Emulator(config) as vendor:
             scene = Scene(root, vendor)
-            for style in ("text", "json"):
-                code = await scene.run(*scene.archiving("--verbose", "--log-format", style))
-                assert code in (0, 1), scene.said
-            assert await scene.run(*scene.archiving()) == 0, scene.said
-            for args in (["status"], ["list"], ["verify"], ["doctor", "--to"]):
+            codes = [
+                await scene.run(*scene.archiving("--verbose", "--log-format", style))
+                for style in ("text", "json")
+            ]
+            assert codes in ([0, 0], [1, 0]), scene.said
+            for args in (["verify"], ["doctor", "--to"]):
                 await scene.run(*args, str(scene.dest), "--json")
             assert len(scene.signatures()) >= 6
             clean(scene)
@@ -183,6 +184,7 @@ def children(pid: int) -> str:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text()
 
 
+@pytest.mark.slow
 def test_a_proxy_that_is_not_there_keeps_its_password(root: Path) -> None:
     """S02: nor does the machine's own proxy or netrc have a say (S09)."""
 

@@ -17,6 +17,7 @@ from tests.crash.program import Place, Vendor, Warm, ended, vendor
 from tests.crash.test_places import is_refused, mounted, run, tree
 from tests.crash.test_stop import until
 
+PRIVATE = (".archiver", ".archiver/parts")
 SMALL = ["--videos", "2", "--size", "20k", "--generation", "0"]
 
 
@@ -43,7 +44,9 @@ def asked(them: Vendor) -> int:
     return int(them.get("stats")["posts"])
 
 
-@pytest.mark.parametrize("folder", [".archiver", ".archiver/parts", "data"])
+@pytest.mark.parametrize(
+    "folder", ["data", *(pytest.param(f, marks=pytest.mark.slow) for f in PRIVATE)]
+)
 def test_a_folder_that_takes_nothing_is_known_before_anything_is_asked_for(
     program: Warm, them: Vendor, folder: str
 ) -> None:
@@ -60,7 +63,9 @@ def test_a_folder_that_takes_nothing_is_known_before_anything_is_asked_for(
     assert run(program, dest).summary["videos"]["archived"] == 1
 
 
-@pytest.mark.parametrize("name", [".archiver", "data", ".archiver/parts"])
+@pytest.mark.parametrize(
+    "name", [".archiver", pytest.param("data", marks=pytest.mark.slow), ".archiver/parts"]
+)
 def test_a_link_in_the_place_of_a_folder_is_not_followed(program: Warm, name: str) -> None:
     """Nothing is written where it leads, and nothing there is taken for ours."""
     place = program.place

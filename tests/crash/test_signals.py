@@ -101,6 +101,7 @@ def test_readers_that_go_away_do_not_stop_downloads(tmp_path: Path, log: str) ->
         is_complete(place, them, rows_of(place))
 
 
+@pytest.mark.slow
 def test_a_run_that_slept_looks_at_its_deadlines_again(tmp_path: Path) -> None:
     """Ctrl-Z until every address has run out, then `fg`: asked for again, and completed."""
     options = ["--videos", "3", "--size", "400k", "--generation", "0", "--window", "2s"]
@@ -138,6 +139,7 @@ def test_the_kernel_kills_a_run_and_the_next_one_knows(tmp_path: Path) -> None:
         requests_were_not_repeated(them)
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_sizes_is_an_error_and_no_signal(tmp_path: Path) -> None:
     """SIGXFSZ would kill; it is code 4 with a sentence, and the bag stays valid."""
 

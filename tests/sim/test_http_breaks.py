@@ -103,6 +103,7 @@ def without_expiry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(schedule, "margin_s", lambda *_: float("-inf"))
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_the_honest_program() -> None:
     assert worlds("cut-with-length") == ""
     assert worlds("no-etag!", "regenerate-mdat") == ""

@@ -157,14 +157,14 @@ def test_a_tight_window_wastes_next_to_nothing(tmp_path: Path) -> None:
     """80 files, a line that carries 15 of them in a window: under 5 % run out."""
 
     async def story() -> None:
-        size = (1_000_000, 4_000_000)
+        size = (200_000, 800_000)
         async with emulator(
-            videos=80, size=size, line_bytes_s=2_400_000, window_s=20.0, generation_s=(1.0, 5.0)
+            videos=80, size=size, line_bytes_s=480_000, window_s=20.0, generation_s=(1.0, 5.0)
         ) as vendor:
             summary = await night(tmp_path, vendor)
             assert (summary.exit_code, summary.archived) == (0, 80)
             assert vendor.stats["expired"] < 0.05 * vendor.stats["versions"]
-            line_s = summary.bytes_archived / 2_400_000
+            line_s = summary.bytes_archived / 480_000
             assert summary.seconds < 1.3 * line_s
 
     hastily(story())
