@@ -180,6 +180,25 @@ def test_what_the_files_do_not_agree_on_is_read_and_told(tmp_path: Path) -> None
     hastily(story())
 
 
+def test_a_rebuilding_that_was_killed_begins_anew(tmp_path: Path) -> None:
+    """At its two instants: the new ledger half written, and the old one just out of the way."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            before = await catalogue(tmp_path)
+            ledger_of(tmp_path).rename(tmp_path / PRIVATE / f"{LEDGER}.damaged-1")
+            for suffix in ("", "-wal"):
+                (tmp_path / PRIVATE / f"ledger.rebuilding.sqlite3{suffix}").write_bytes(b"half")
+            ledger_of(tmp_path).with_name(f"{LEDGER}-wal").write_bytes(b"its log, left behind")
+            assert (await night(tmp_path, vendor)).api_calls.request == 0
+            assert await catalogue(tmp_path) == before
+            assert kept_of(tmp_path) == [f"{LEDGER}.damaged-1", f"{LEDGER}.damaged-2-wal"]
+            assert not list((tmp_path / PRIVATE).glob("ledger.rebuilding*"))
+
+    hastily(story())
+
+
 def damaged(data: bytes, chance: random.Random) -> bytes:
     """Bits turned, pages zeroed or exchanged, the end cut off."""
     changed = bytearray(data)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from archiver import archive
-from archiver.opening import PRIVATE
+from archiver.core.lifecycle import Damaged
+from archiver.core.model import Instant
+from archiver.opening import PRIVATE, changing
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
 
@@ -209,5 +211,55 @@ def test_damaged_files_of_the_bag_are_reported_and_written_again(tmp_path: Path)
             stray.unlink()
             assert (await archive.verify(str(tmp_path))).exit_code == 0
             is_valid_bag(tmp_path)
+
+    hastily(story())
+
+
+async def queued_and_killed(dest: Path, row: dict[str, Any]) -> None:
+    """What a crash leaves between the record of a damaged file and its move."""
+    async with changing(str(dest), create=False) as opened:
+        standing = (await opened.ledger.standing([row["path"]]))[row["path"]]
+        await opened.ledger.record(standing.job, Damaged("damaged: x", "7.mp4"), Instant(9.0))
+
+
+@pytest.mark.parametrize("is_right_again", [False, True])
+def test_a_repair_that_was_killed_goes_on(tmp_path: Path, is_right_again: bool) -> None:
+    """What is damaged is set aside by the next opening; what somebody put right is believed."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            row = (await catalogue(tmp_path))[0]
+            path = tmp_path / row["path"]
+            good, bad = path.read_bytes(), flipped(path)
+            await queued_and_killed(tmp_path, row)
+            if is_right_again:
+                path.write_bytes(good)
+            summary = await night(tmp_path, vendor)
+            assert summary.archived == (not is_right_again)
+            assert summary.already_archived == 2 + is_right_again
+            assert path.read_bytes() == good
+            kept = [each.read_bytes() for each in (tmp_path / PRIVATE / "damaged").iterdir()]
+            assert kept == ([] if is_right_again else [bad])
+            assert (await archive.verify(str(tmp_path))).exit_code == 0
+
+    hastily(story())
+
+
+def test_a_folder_that_is_a_link_is_left_for_a_person(tmp_path: Path) -> None:
+    """Nothing is moved through it, nothing is queued, and no run ends because of it."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            row = (await catalogue(tmp_path))[0]
+            folder = (tmp_path / row["path"]).parent
+            elsewhere = tmp_path.with_name("elsewhere")
+            folder.rename(elsewhere)
+            folder.symlink_to(elsewhere)
+            report = await repaired(tmp_path)
+            assert not report["queued"]
+            assert len(list(elsewhere.iterdir())) == 2
+            assert (await night(tmp_path, vendor)).exit_code == 0
 
     hastily(story())
