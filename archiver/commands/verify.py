@@ -98,8 +98,12 @@ def lines(answer: Mapping[str, Any], to: str = "DEST") -> Iterable[str]:
 def _advice(answer: Mapping[str, Any], to: str) -> Iterable[str]:
     """What was done about it, or can be."""
     if "queued" not in answer:
-        if any(each["id"] for word in ("missing", "changed") for each in answer[word]):
-            yield f"`archiver verify {safe(to)} --repair` sets aside what is damaged and queues it."
+        damaged = [each for word in ("missing", "changed") for each in answer[word] if each["id"]]
+        if damaged:
+            yield (
+                f"`archiver verify {safe(to)} --repair` has the next run fetch what is damaged, "
+                "unless the reason above says what becomes of it."
+            )
         return
     if rewritten := len(answer["rewritten"]):
         yield f"{many(rewritten, 'file')} written anew from what the ledger knows."
