@@ -22,6 +22,10 @@ _CAUSES = {
     errno.EIO: ("the disk reports an error", "Check the disk before running again."),
     errno.ESTALE: ("the network share went away", "Mount it again, then run again."),
     errno.ELOOP: ("there is a symbolic link in the way", "Nothing in the archive may be one."),
+    errno.EISDIR: (
+        "a folder stands where a file belongs",
+        "`archiver verify DEST --repair` sets it aside, or move it away.",
+    ),
     errno.ENOENT: (
         "a folder of the archive is gone",
         "It was moved or removed while archiver worked: run again.",

@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from archiver.adapters.causes import refusal
 from archiver.adapters.destination import PRIVATE, Destination
 from archiver.adapters.disk import Os, Threads, exists
-from archiver.adapters.placing import TRIES_MOST, Placer
+from archiver.adapters.placing import TRIES_MOST, UNREADABLE, Placer
 from archiver.core.model import Holding
 from archiver.core.naming import display, file_name, numbered
 from archiver.met import met
@@ -27,7 +28,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 LOGS = ("", "-wal", "-shm", "-journal")  # a database, and what SQLite keeps beside it
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR)
-_UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
 
 
 class Mender:
@@ -52,7 +52,7 @@ class Mender:
                 return None
             return self._placer.is_same(into, name, holding.bytes, holding.sha256)
         except OSError as error:
-            if error.errno not in _UNREADABLE:
+            if error.errno not in UNREADABLE:
                 raise
             return False
         finally:
@@ -99,6 +99,18 @@ class Mender:
         finally:
             os.close(into)
         raise FileExistsError(errno.EEXIST, "every name is taken")
+
+    def clear_way(self, path: str) -> str:
+        """Set aside a folder that stands where a file belongs; its name there, or ""."""
+        if not stat.S_ISDIR(self._mode_of(path)):
+            return ""
+        return self.set_aside(path, path.rpartition("/")[2])
+
+    def _mode_of(self, path: str) -> int:
+        try:
+            return os.stat(path, dir_fd=self._home.root, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return 0
 
     def put_back(self, aside: str, path: str) -> bool:
         """Move a damaged copy back to where it was taken from, if nothing stands there."""
@@ -204,6 +216,11 @@ class Mending:
         if moved:
             met("L36")
         return moved
+
+    async def clear_way(self, path: str) -> None:
+        """Set aside a folder that stands where a file of the bag belongs."""
+        if await self._run("setting aside", lambda: self._mender.clear_way(path)):
+            met("L36")
 
     async def put_back(self, aside: str, path: str) -> bool:
         """See ``ports.Vault``."""

@@ -16,6 +16,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from archiver.adapters.destination import Destination
 from archiver.adapters.disk import FILE_MODE, READ_BYTES, Os, exists, open_own
@@ -23,9 +24,11 @@ from archiver.adapters.part import read_exactly
 from archiver.core.naming import display, numbered
 from archiver.met import met
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 TRIES_MOST = 100  # names tried beside strangers' files
+UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)  # what a damaged file, or its mode, gives
 SMALL_MOST = 16 << 20  # bytes of a sidecar or tag file that is read whole
 
 
@@ -164,7 +167,7 @@ class Placer:
         folder, _, name = path.rpartition("/")
         into = self._os.open_folder(self._home.root, folder, make=True)
         try:
-            if self._hash(into, name) == sha256:
+            if _or_none(lambda: self._hash(into, name)) == sha256:
                 self.discard(part)
                 return
             self._os.replace(part, self._home.parts, name, into)
@@ -173,14 +176,14 @@ class Placer:
             os.close(into)
 
     def read_small(self, path: str) -> bytes | None:
-        """Read a small file below DEST whole; None where there is none, or it is no such file."""
+        """Read a small file below DEST whole; None where there is none, or it cannot be read."""
         folder, _, name = path.rpartition("/")
         try:
             into = self._os.open_folder(self._home.root, folder)
         except FileNotFoundError:
             return None
         try:
-            return _read_small(into, name)
+            return _or_none(lambda: _read_small(into, name))
         finally:
             os.close(into)
 
@@ -236,6 +239,16 @@ def _read_small(folder: int, name: str) -> bytes | None:
         return read_exactly(fd, 0, SMALL_MOST) if os.fstat(fd).st_size <= SMALL_MOST else None
     finally:
         os.close(fd)
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    """What *read* gives; None where the file is damaged so that it cannot be read."""
+    try:
+        return read()
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
+        return None
 
 
 def _candidates(name: str) -> Iterator[str]:

@@ -193,7 +193,7 @@ class LocalVault(Mending):
         temporary = _temporary(path)
         placed = await self._write_small(temporary, chunks)
         await self._run(
-            "writing a tag file", lambda: self._placer.replace(temporary, path, placed.sha256)
+            f"writing {path}", lambda: self._placer.replace(temporary, path, placed.sha256)
         )
         return placed.sha256
 

@@ -14,12 +14,13 @@ import re
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from archiver.adapters.ledger import Gathered
 from archiver.adapters.vendor import wire
-from archiver.care.witness import hash_open, open_below
+from archiver.care.witness import hash_open, lines_below, open_below
 from archiver.core import bag
 from archiver.core.model import ChannelId, Holding, Instant, JobKey, Video, VideoId
 from archiver.core.naming import file_name, numbered
@@ -36,17 +37,11 @@ _NAMED = re.compile(
 
 def manifest_of(root: str) -> dict[str, str]:
     """The manifest: path to hash; what cannot be read of it is left out."""
-    lines = (bag.parse_line(line) for line in _manifest_lines(root))
-    return {path: sha256 for sha256, path in filter(None, lines)}
-
-
-def _manifest_lines(root: str) -> Iterator[str]:
-    try:
-        fd = open_below(root, bag.MANIFEST)
-    except OSError:
-        return
-    with open(fd, encoding="utf-8", errors="replace", newline="\n") as file:
-        yield from file
+    found = dict[str, str]()
+    with suppress(OSError):
+        for sha256, path in filter(None, map(bag.parse_line, lines_below(root, bag.MANIFEST))):
+            found[path] = sha256
+    return found
 
 
 def sidecars(root: str, folder: str = "data") -> Iterator[str]:
@@ -210,14 +205,20 @@ def _seen(root: str, path: str) -> tuple[int, str, Instant] | None:
 
 
 def _small(root: str, path: str) -> tuple[bytes, Instant]:
+    """A small file whole, and its time; nothing where it cannot be read, or is no such file."""
     try:
         fd = open_below(root, path)
     except OSError:
         return b"", Instant(0.0)
-    with open(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         is_plain = stat.S_ISREG(found.st_mode) and found.st_size <= _SMALL_MOST
-        return (file.read() if is_plain else b""), Instant(found.st_mtime)
+        with open(fd, "rb", closefd=False) as file:
+            return (file.read() if is_plain else b""), Instant(found.st_mtime)
+    except OSError:
+        return b"", Instant(0.0)
+    finally:
+        os.close(fd)
 
 
 def _is_named(name: str, own: str) -> bool:

@@ -60,6 +60,8 @@ async def repair(vault: LocalVault, ledger: SqliteLedger, verdict: Verdict, cloc
     damaged = {finding.path for finding in (*verdict.missing, *verdict.changed)}
     await _believe_again(vault, ledger, damaged, clock)
     tags = [finding for finding in verdict.changed if finding.path in TAG_FILES]
+    for finding in tags:
+        await vault.clear_way(finding.path)
     mended.rewritten += tags  # by whoever writes the bag, in the end
     return mended
 

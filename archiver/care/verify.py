@@ -156,8 +156,10 @@ async def _note_one(
 def _look(root: str, holding: Holding, stop: threading.Event, *, whole: bool) -> _Seen:
     try:
         fd = open_below(root, holding.path)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return _Seen(missing="the file is not there")
+    except NotADirectoryError:
+        return _Seen(missing="a link or a file stands where its folder belongs: move it away")
     except OSError as error:
         return _Seen(changed=_cannot_read(error))
     try:

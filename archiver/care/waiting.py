@@ -47,15 +47,31 @@ async def glance(dest: str, ledger: SqliteLedger) -> Glance:
 
 
 def _odd(root: Path, page: Sequence[tuple[str, int]]) -> list[str]:
-    return [path for path, size in page if not _is_as_large(os.path.join(root, path), size)]
+    folders = {"": True}
+    return [path for path, size in page if not _is_as_large(root, path, size, folders)]
 
 
-def _is_as_large(path: str, size: int) -> bool:
-    try:
-        found = os.lstat(path)
-    except OSError:
+def _is_as_large(root: Path, path: str, size: int, folders: dict[str, bool]) -> bool:
+    if not _is_folder(root, path.rpartition("/")[0], folders):
         return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == size
+    found = _lstat(root, path)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _is_folder(root: Path, path: str, known: dict[str, bool]) -> bool:
+    """It is a folder, and through no link.  *known* remembers the answers."""
+    if path not in known:
+        above = _is_folder(root, path.rpartition("/")[0], known)
+        found = _lstat(root, path) if above else None
+        known[path] = found is not None and stat.S_ISDIR(found.st_mode)
+    return known[path]
+
+
+def _lstat(root: Path, path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(os.path.join(root, path))
+    except OSError:
+        return None
 
 
 async def waiting(

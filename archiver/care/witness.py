@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -69,23 +70,42 @@ def tag_findings(
     if damaged:  # a run may have been between two of them: look again, once
         damaged = list(_damaged_tags(root, due))
     unlisted = set(known) if settled else set()
-    return damaged + list(_manifest_findings(root, known, unlisted, since))
+    try:
+        return damaged + list(_manifest_findings(root, known, unlisted, since))
+    except OSError as error:
+        if any(finding.path == bag.MANIFEST for finding in damaged):
+            return damaged
+        return [*damaged, Finding("", bag.MANIFEST, f"it cannot be read: {error.strerror}")]
 
 
 def _damaged_tags(root: str, due: bool) -> Iterator[Finding]:
     # It is written last, after bag-info: a bag that has the one must have the other.
     here = {n for n in bag.TAG_FILES if os.path.lexists(os.path.join(root, n))}
-    if bag.TAG_MANIFEST not in here and (due or bag.BAG_INFO in here):
-        yield Finding("", bag.TAG_MANIFEST, "the file is not there")
-    for line in _lines(root, bag.TAG_MANIFEST):
-        sha256, name = bag.parse_line(line) or ("", bag.TAG_MANIFEST)
-        try:
-            same = _hash_below(root, name) == sha256
-        except OSError as error:
-            yield Finding("", display(name), f"a file of the bag is damaged: {error.strerror}")
-        else:
-            if not same:
-                yield Finding("", display(name), "its hash is not the tag manifest's")
+    if bag.TAG_MANIFEST not in here:
+        if due or bag.BAG_INFO in here:
+            yield Finding("", bag.TAG_MANIFEST, "the file is not there")
+        return
+    unnamed = set(bag.TAG_FILES) - {bag.TAG_MANIFEST}
+    try:
+        for line in lines_below(root, bag.TAG_MANIFEST):
+            sha256, name = bag.parse_line(line) or ("", bag.TAG_MANIFEST)
+            unnamed.discard(name)
+            yield from _damaged_tag(root, name, sha256)
+    except OSError as error:
+        yield Finding("", bag.TAG_MANIFEST, f"a file of the bag is damaged: {error.strerror}")
+    else:
+        if unnamed:
+            yield Finding("", bag.TAG_MANIFEST, f"{len(unnamed)} files of the bag are not in it")
+
+
+def _damaged_tag(root: str, name: str, sha256: str) -> Iterator[Finding]:
+    try:
+        same = _hash_below(root, name) == sha256
+    except OSError as error:
+        yield Finding("", display(name), f"a file of the bag is damaged: {error.strerror}")
+    else:
+        if not same:
+            yield Finding("", display(name), "its hash is not the tag manifest's")
 
 
 def _hash_below(root: str, name: str) -> str:
@@ -99,7 +119,7 @@ def _hash_below(root: str, name: str) -> str:
 def _manifest_findings(
     root: str, known: dict[int, int], unlisted: set[int], since: float | None
 ) -> Iterator[Finding]:
-    for line in _lines(root, bag.MANIFEST):
+    for line in lines_below(root, bag.MANIFEST):
         entry = bag.parse_line(line)
         if entry is None:
             yield Finding("", bag.MANIFEST, "a line of the manifest cannot be read")
@@ -123,10 +143,20 @@ def is_fresh(root: str, path: str, since: float | None) -> bool:
         return False
 
 
-def _lines(root: str, name: str) -> Iterator[str]:
+def lines_below(root: str, path: str) -> Iterator[str]:
+    """The lines of a text below *root*; none where there is no such file.
+
+    Raises:
+        OSError: it cannot be read, be it only that it is no plain file.
+    """
     try:
-        fd = open_below(root, name)
+        fd = open_below(root, path)
     except FileNotFoundError:
         return
-    with open(fd, encoding="utf-8", errors="replace", newline="\n") as file:
-        yield from file
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        with open(fd, encoding="utf-8", errors="replace", newline="\n", closefd=False) as file:
+            yield from file
+    finally:
+        os.close(fd)

@@ -259,7 +259,27 @@ def test_a_folder_that_is_a_link_is_left_for_a_person(tmp_path: Path) -> None:
             folder.symlink_to(elsewhere)
             report = await repaired(tmp_path)
             assert not report["queued"]
+            assert "link or a file" in report["missing"][0]["reason"]
             assert len(list(elsewhere.iterdir())) == 2
-            assert (await night(tmp_path, vendor)).exit_code == 0
+            watcher = Watcher()
+            assert (await night(tmp_path, vendor, watcher)).exit_code == 0
+            assert any("2 stored files are missing" in word for word in watcher.words)
+
+    hastily(story())
+
+
+def test_a_folder_in_the_place_of_a_file_of_the_bag_is_set_aside(tmp_path: Path) -> None:
+    """With what is in it; no run is held up by it for ever."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            foldered(tmp_path / "bag-info.txt")
+            (tmp_path / "bag-info.txt" / "notes").write_text("mine")
+            assert (await repaired(tmp_path))["rewritten"]
+            (kept,) = (tmp_path / PRIVATE / "damaged").iterdir()
+            assert (kept / "notes").read_text() == "mine"
+            assert (await archive.verify(str(tmp_path))).exit_code == 0
+            is_valid_bag(tmp_path)
 
     hastily(story())
