@@ -17,7 +17,7 @@ from archiver.care.repair import Mended, explain
 from archiver.care.repair import repair as mend
 from archiver.core.model import DAY_S, NEVER, ChannelId, Holding, Instant, JobState, VideoId
 from archiver.core.summary import SCHEMA, Failure, iso
-from archiver.opening import PRIVATE, changing, reading
+from archiver.opening import PRIVATE, REAL, Surroundings, changing, reading
 from archiver.records.manifest import write_bag
 
 _FAILURES_MOST = 1000
@@ -165,6 +165,7 @@ async def repair(
     sample: float | None = None,
     progress: Callable[[Holding], None] | None = None,
     say: Callable[[str], None] = lambda _text: None,
+    surroundings: Surroundings = REAL,
 ) -> VerifyReport:
     """Verify, then set aside and queue for the next run what does not match, or write it anew.
 
@@ -175,7 +176,8 @@ async def repair(
     Raises:
         DestinationError: there is no archive, or a run is going on.
     """
-    async with changing(dest, create=False, say=say, as_it_stands=True) as archive:
+    opening = changing(dest, create=False, say=say, as_it_stands=True, surroundings=surroundings)
+    async with opening as archive:
         vault, ledger, clock = archive.vault, archive.ledger, archive.clock
         verdict = await care.verify(
             dest, ledger.holdings(), sample, progress or (lambda _holding: None),

@@ -56,12 +56,14 @@ async def rebuild(
         rest = gathering.unaccompanied(dest, alone, manifest)
         count += await _adopt_all(ledger, _noted(rest, known), now)
         await ledger.meta_set(REBUILT, str(now))
+    # Said before it is in its place: a crash in between begins anew, and is told anew.
+    say(f"{why} It is rebuilt from the archive's files: {count} videos come back.")
+    if lost := len(set(manifest) - known):
+        say(f"{lost} files of the manifest are gone or nobody's, and cannot be taken in.")
     kept = await vault.swap(_FRESH, name)
     met("L31")
-    where = f"; the old one is kept as .archiver/{kept}" if kept else ""
-    say(f"{why} It was rebuilt from the archive's files: {count} videos came back{where}.")
-    if lost := len(set(manifest) - known):
-        say(f"{lost} files of the manifest are gone or nobody's, and could not be taken in.")
+    if kept:
+        say(f"The old ledger is kept as .archiver/{kept}.")
 
 
 async def catch_up(

@@ -22,6 +22,7 @@ from archiver.errors import ArchiverError
 from archiver.opening import changing
 from tests.crash.strict_disk import Remains, StrictDisk
 from tests.crash.survival import (
+    Harm,
     Judge,
     Listener,
     Rows,
@@ -50,6 +51,7 @@ class World:
     vendor: Emulator
     disk: StrictDisk
     listener: Listener = field(default_factory=Listener)
+    harm: Harm = field(default_factory=Harm)
 
     async def night(self, **options: Any) -> Any:
         """One run of the whole account."""
@@ -83,18 +85,23 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing that a crash may leave, and what had been acknowledged by then."""
+    """One thing that a crash may leave, and what had been acknowledged and said by then."""
 
     remains: Remains
     told: tuple[tuple[str, str], ...]
     where: str
+    news: tuple[str, ...] = ()
 
     def key(self) -> tuple[object, ...]:
         """Equal for cases of which the same must come."""
         tree = hash(tuple(sorted(self.remains.tree.items(), key=lambda item: item[0])))
         ledger = self.remains.ledger
         rows: Rows | bytes | None = rows_of(ledger) if ledger else ledger
-        return tree, rows, self.told
+        return tree, rows, self.told, self.news
+
+    def listener(self) -> Listener:
+        """One who has heard so much."""
+        return Listener(told=dict(self.told), words=list(self.news))
 
 
 @dataclass
@@ -168,6 +175,7 @@ class Trial:
             world = self._world(self._fresh())
             with commits_of(world.disk):
                 await self._protocol.before(world)
+            self._judge.harm = world.harm
             kills: list[tuple[StrictDisk, Case]] = []
             begun = world.disk.points
             cases = await self._watched(
@@ -191,9 +199,8 @@ class Trial:
         root.mkdir()
         return root
 
-    def _world(self, root: Path, told: tuple[tuple[str, str], ...] = ()) -> World:
-        disk = self._protocol.disk(root)
-        return World(root, self._vendor, disk, Listener(told=dict(told)))
+    def _world(self, root: Path) -> World:
+        return World(root, self._vendor, self._protocol.disk(root))
 
     async def _watched(
         self, world: World, work: Act, images: int,
@@ -217,13 +224,13 @@ class Trial:
             self.report.images += len(drawn)
             for remains in drawn:
                 self.report.add(ahead(remains.tree, disk.replaced), where)
-            for case in (Case(remains, told, where) for remains in drawn):
+            for case in (Case(remains, told, where, world.listener.news) for remains in drawn):
                 if (key := case.key()) not in seen:
                     seen.add(key)
                     cases.append(case)
             if kills is not None and self._nested and number % self._twin_each == 0:
                 twin = disk.killed_into(self._fresh())
-                kills.append((twin, Case(drawn[0], told, where)))
+                kills.append((twin, Case(drawn[0], told, where, world.listener.news)))
 
         disk.point = point
         with commits_of(disk):
@@ -249,7 +256,8 @@ class Trial:
             return
         root = self._fresh()
         case.remains.put(root)
-        world = self._world(root, case.told)
+        world = self._world(root)
+        world.listener = case.listener()
         if depth and self._nested and self.report.different % 3 == 0:
             nested = await self._watched(world, recover, self._nested, label=f"{case.where}, then ")
             self.report.nested += len(nested)
@@ -264,6 +272,8 @@ class Trial:
             await recover(world)
             once = read(world.root)
             self.report.add(self._judge.opened(case.remains, once, told), where)
+            news = world.listener.news
+            self.report.add(self._judge.silent(case.remains, once, told, news), where)
             state = Case(once, case.told, "").key()
             if state in self._finished:
                 return
@@ -282,7 +292,7 @@ class Trial:
 
     async def _goes_on(self, twin: StrictDisk, case: Case) -> None:
         """After a kill, a run to the end, in which the power may fail at any point."""
-        world = World(twin.root, self._vendor, twin, Listener(told=dict(case.told)))
+        world = World(twin.root, self._vendor, twin, case.listener())
         if (key := ("kill", *case.key())) in self._survived:
             return
         self._survived.add(key)
@@ -301,5 +311,6 @@ class Trial:
 async def recover(world: World) -> None:
     """Open the archive for changes, which finishes what a crash left."""
     surroundings = around(world.disk)
-    async with changing(str(world.root / "archive"), create=True, surroundings=surroundings):
+    dest, say = str(world.root / "archive"), world.listener.said
+    async with changing(dest, create=True, say=say, surroundings=surroundings):
         pass

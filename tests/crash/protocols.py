@@ -11,12 +11,16 @@ import os
 
 import anyio
 
+from archiver import archive
 from archiver.adapters.destination import PRIVATE
 from archiver.core.lifecycle import Event, Fetched, Progressed
-from archiver.core.model import Job
+from archiver.core.model import Job, VideoId
+from archiver.core.selection import Filter
 from tests.crash.points import Protocol, World, recover
-from tests.crash.strict_disk import StrictDisk
-from tests.crash.survival import Listener
+from tests.crash.strict_disk import LEDGER, StrictDisk
+from tests.crash.survival import Harm, Listener, around
+
+PAGE = 4096  # of a ledger
 
 
 class NoRename(StrictDisk):
@@ -74,6 +78,76 @@ async def _littered(world: World) -> None:
     os.close(root)
 
 
+def _harm(world: World, path: str, content: bytes) -> None:
+    world.harm.good[path] = (world.root / "archive" / path).read_bytes()
+    world.harm.files[path] = content
+    world.disk.spoil(f"archive/{path}", content)
+
+
+async def _damaged(world: World) -> None:
+    """The disk lost a bit of one video, and the end of another's sidecar."""
+    await world.night()
+    data = world.root / "archive"
+    first, second = sorted(path for path in data.rglob("*.mp4"))
+    bytes_ = bytearray(first.read_bytes())
+    bytes_[len(bytes_) // 2] ^= 1
+    _harm(world, str(first.relative_to(data)), bytes(bytes_))
+    info = second.with_suffix(".info.json")
+    _harm(world, str(info.relative_to(data)), info.read_bytes()[:99])
+
+
+async def _repair(world: World) -> None:
+    dest, say = str(world.root / "archive"), world.listener.said
+    await archive.repair(dest, say=say, surroundings=around(world.disk))
+
+
+async def _repair_and_night(world: World) -> None:
+    await _repair(world)
+    await world.night()
+
+
+async def _queued(world: World) -> None:
+    await _damaged(world)
+    await _repair(world)
+
+
+def _damaged_video(world: World) -> VideoId:
+    path = next(path for path in world.harm.files if path.endswith(".mp4"))
+    return next(VideoId(v) for v in world.vendor.world.account.videos if f"[{v}]" in path)
+
+
+async def _queued_and_replaced(world: World) -> None:
+    await _queued(world)
+    world.vendor.world.replace_video(_damaged_video(world))
+
+
+async def _queued_and_deleted(world: World) -> None:
+    await _queued(world)
+    world.vendor.world.delete_video(_damaged_video(world))
+
+
+async def _without_ledger(world: World) -> None:
+    await world.night()
+    world.disk.spoil(LEDGER, None)
+    world.harm.is_ledger_lost = True
+
+
+async def _with_a_damaged_ledger(world: World) -> None:
+    await world.night()
+    image = bytearray((world.root / LEDGER).read_bytes())
+    image[2 * PAGE : 6 * PAGE] = bytes(4 * PAGE)
+    world.disk.spoil(LEDGER, bytes(image))
+    world.harm = Harm(ledger=bytes(image), is_ledger_lost=True)
+
+
+async def _with_an_old_ledger(world: World) -> None:
+    await world.night(filter=Filter(limit=1))
+    old = (world.root / LEDGER).read_bytes()
+    await world.night()
+    world.disk.spoil(LEDGER, old)
+    world.harm.is_ledger_lost = True
+
+
 PROTOCOLS = (
     Protocol("making an archive", recover),
     Protocol("a first night", World.night),
@@ -93,4 +167,14 @@ PROTOCOLS = (
     Protocol("opening with litter", recover, before=_littered),
     Protocol("a disk without rename", World.night, disk=NoRename, vendor={"videos": 1}),
     Protocol("a disk without links", World.night, disk=NoLink, vendor={"videos": 1}),
+    Protocol("a repair", _repair, before=_damaged, finish=_repair_and_night),
+    Protocol("after a repair: the same", World.night, before=_queued),
+    Protocol("after a repair: other bytes", World.night, before=_queued_and_replaced),
+    Protocol("after a repair: deleted", World.night, before=_queued_and_deleted),
+    Protocol("a repair without rename", _repair, before=_damaged, finish=_repair_and_night,
+             disk=NoRename),
+    Protocol("a missing ledger", recover, before=_without_ledger),
+    Protocol("a damaged ledger", recover, before=_with_a_damaged_ledger),
+    Protocol("a damaged ledger, no rename", recover, before=_with_a_damaged_ledger, disk=NoRename),
+    Protocol("an old ledger", recover, before=_with_an_old_ledger),
 )  # fmt: skip

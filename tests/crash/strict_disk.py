@@ -9,7 +9,8 @@ The calls are real, on a folder in memory; beside them stands a model of what is
   one change to most; here it may also come half: both names, since the target's folder is all that
   the program syncs.  Neither name is what no file system with a journal leaves;
 - after an fsync that failed, what it should have written is gone for good, though it can be read.
-The ledger is SQLite's: its image is the last commit, never a newer one, never an older one.
+A ledger's bytes are SQLite's: the last commit, never newer, never older, and its name stands from
+the first one on; renaming it is a change of names like every other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from archiver.adapters.disk import Os
 SECTOR = 512
 GARBAGE = b"\xa5 what lay here before "
 LEDGER = "archive/.archiver/ledger.sqlite3"
+LOGS = ("-wal", "-shm", "-journal")
 
 Tree: TypeAlias = dict[str, "tuple[int, bytes] | None"]  # path: mode and bytes; None: a folder
 
@@ -171,7 +173,6 @@ class StrictDisk(Os):
     def __init__(self, root: Path, point: Callable[[str], None] = lambda _name: None) -> None:
         super().__init__()
         self.root, self.point = root, point
-        self.ledger: bytes | None = None
         self.home = Folder()
         self.pending: list[Named] = []
         self.points = self.turn = 0
@@ -184,7 +185,7 @@ class StrictDisk(Os):
         """What stands there at the beginning is durable."""
         self._nodes[path.stat().st_ino] = folder
         for each in path.iterdir():
-            if each.name.startswith("ledger.sqlite3") or each.name == "lock":
+            if each.name.endswith(LOGS) or each.name == "lock":
                 continue
             node: Node
             if each.is_dir():
@@ -194,9 +195,19 @@ class StrictDisk(Os):
                 node = File(each.read_bytes(), mode, wanted_mode=mode)
                 self._nodes[each.stat().st_ino] = node
             folder.durable[each.name] = folder.seen[each.name] = node
-        ledger = self.root / LEDGER
-        if self.ledger is None and ledger.is_file():
-            self.ledger = ledger.read_bytes()
+
+    def spoil(self, path: str, content: bytes | None) -> None:
+        """Another hand writes a file anew, or removes it (None), durably at once."""
+        above, _, name = path.rpartition("/")
+        folder: Any = self.home
+        for step in above.split("/"):
+            folder = folder.seen[step]
+        if content is None:
+            del folder.durable[name], folder.seen[name]
+            (self.root / path).unlink()
+        else:
+            folder.seen[name].content = content
+            (self.root / path).write_bytes(content)
 
     # What a crash leaves.
 
@@ -205,24 +216,27 @@ class StrictDisk(Os):
         names = self._names(chance)
         tree: Tree = {}
         self._draw(self.home, "", names, chance, tree)
-        ledger = self.ledger
-        if ledger is None and self._has_ledger() and chance.random() < 0.5:
-            ledger = b""
-        return Remains(tree, ledger)
+        return self._remains(tree, begun=chance.random() < 0.5)
 
     def after_kill(self) -> Remains:
         """All as it can be seen: the process ended, the system did not."""
         tree: Tree = {}
         self._see(self.home, "", tree)
-        ledger = b"" if self.ledger is None and self._has_ledger() else self.ledger
-        return Remains(tree, ledger)
+        return self._remains(tree, begun=True)
+
+    def _remains(self, tree: Tree, *, begun: bool) -> Remains:
+        """With the ledger for itself; one *begun* and without a commit is an empty file."""
+        held = tree.pop(LEDGER, None)
+        if held is not None:
+            return Remains(tree, held[1])
+        is_new = (self.root / LEDGER).exists() and not self._is_known_ledger()
+        return Remains(tree, b"" if begun and is_new else None)
 
     def killed_into(self, root: Path) -> StrictDisk:
         """Go on in *root* after a kill: what was not durable still is not."""
         self.after_kill().put(root)
         twin = type(self)(root)
-        twin.ledger, twin.replaced = self.ledger, list(self.replaced)
-        twin.turn = self.turn
+        twin.turn, twin.replaced = self.turn, list(self.replaced)
         copies: dict[int, Node] = {}
         twin.home = self._copied(self.home, copies)
         twin.pending = [
@@ -254,8 +268,9 @@ class StrictDisk(Os):
             else:
                 self._nodes[(path / name).stat().st_ino] = node
 
-    def _has_ledger(self) -> bool:
-        return (self.root / LEDGER).exists()
+    def _is_known_ledger(self) -> bool:
+        private = self._nodes.get((self.root / LEDGER).parent.stat().st_ino)
+        return isinstance(private, Folder) and Path(LEDGER).name in private.seen
 
     def _names(self, chance: random.Random) -> dict[Folder, dict[str, Node]]:
         """Which changes of names came to the disk."""
@@ -320,8 +335,19 @@ class StrictDisk(Os):
         self.point(f"{name} after {last}")
 
     def committed(self, db: sqlite3.Connection) -> None:
-        """The ledger made something durable."""
-        self.ledger = db.serialize()
+        """A ledger made something durable."""
+        path = Path(db.execute("PRAGMA database_list").fetchone()[2])
+        folder = self._nodes.get(path.parent.stat().st_ino)
+        assert isinstance(folder, Folder), "a ledger in a folder that this disk did not see"
+        file = folder.seen.get(path.name)
+        if not isinstance(file, File):
+            # Its journal's first sync is one of the folder.  What is pending of other names stays
+            # so: this promises less than that.
+            mine = [p for p in self.pending if p.folder is not folder or p.name != path.name]
+            file, self.pending = File(), mine
+            folder.durable[path.name] = folder.seen[path.name] = file
+            self._nodes[path.stat().st_ino] = file
+        file.content = db.serialize()
         self.before("what follows the commit")
 
     def _node(self, fd: int) -> Node | None:
@@ -411,12 +437,17 @@ class StrictDisk(Os):
 
     def _moved(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
         old, new = self._folder(folder), self._folder(new_folder)
-        self._change((new, new_name, old.seen[name]), (old, name, None))
+        self._change((new, new_name, self._called(name, old)), (old, name, None))
+
+    def _called(self, name: str, folder: Folder) -> Node:
+        if name not in folder.seen:  # SQLite's own: beside a ledger, or one without a commit yet
+            folder.durable[name] = folder.seen[name] = File()
+        return folder.seen[name]
 
     def link(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
         self.before("link")
         super().link(name, folder, new_name, new_folder)
-        node = self._folder(folder).seen[name]
+        node = self._called(name, self._folder(folder))
         self._change((self._folder(new_folder), new_name, node))
 
     def unlink(self, name: str, folder: int) -> None:

@@ -4,6 +4,8 @@ Every finding is a sentence; no findings is what is wanted.
 I1 a file under a final name is complete; I2 what the ledger calls archived is there; I4 what was
 acknowledged stays; I5 nothing archived is changed; I6 recovery twice is recovery once; I13 no byte
 of a part counts that is not durable; I16 nothing useless is left.
+What another hand harmed before (``Harm``) may be missing or stand as it was found, and is not lost
+either: neither a damaged copy nor a damaged ledger.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +35,7 @@ from archiver.adapters.download_body import Limits
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.ledger import opening
 from archiver.adapters.ledger.writer import Transaction
+from archiver.care.rebuild import REBUILT
 from archiver.core import resume
 from archiver.core.lifecycle import Event, Stored
 from archiver.core.model import Job, JobKey, VideoId
@@ -40,11 +44,12 @@ from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
 from archiver.opening import RunOptions, Surroundings
-from tests.crash.strict_disk import LEDGER, Remains, StrictDisk, Tree
+from tests.crash.strict_disk import LEDGER, LOGS, Remains, StrictDisk, Tree
 from tests.hasty import HastyLoop, Watcher, account_of, surroundings
 
 T = TypeVar("T")
 DATA, PARTS = "archive/data/", "archive/.archiver/parts/"
+ASIDE = "archive/.archiver/damaged/"
 TAGS = ("bagit.txt", "bag-info.txt", "manifest-sha256.txt")
 TAG_MANIFEST = "archive/tagmanifest-sha256.txt"
 # So that a small file comes in several pieces and has several synced stretches.
@@ -116,6 +121,11 @@ class Listener(Watcher):
 
     told: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def news(self) -> tuple[str, ...]:
+        """What was said of the ledger as a whole."""
+        return tuple(word for word in self.words if "rebuilt" in word or "taken in" in word)
+
     def recorded(self, before: Job, event: Event, after: Job) -> None:
         if isinstance(event, Stored):
             self.told |= {holding.path: holding.sha256 for holding in event.holdings}
@@ -139,22 +149,28 @@ class Rows:
 
     jobs: tuple[tuple[Any, ...], ...] = ()
     holdings: tuple[tuple[str, str, int], ...] = ()  # path, hash, bytes
+    is_rebuilt: bool = False
 
 
 @functools.lru_cache(maxsize=4096)
 def rows_of(ledger: bytes | None) -> Rows:
-    """Read a ledger's image."""
+    """Read a ledger's image; a damaged one says nothing."""
     if not ledger:
         return Rows()
     db = sqlite3.connect(":memory:")
     db.deserialize(ledger[:18] + b"\x01\x01" + ledger[20:])  # memory knows no write-ahead log
-    jobs = db.execute(
-        "SELECT video_id, kind, variant, version, state, saved_bytes, sha256, asked_at IS NULL, "
-        "link_url IS NULL FROM job ORDER BY 1, 2, 3, 4"
-    ).fetchall()
-    holdings = db.execute("SELECT path, sha256, bytes FROM holding ORDER BY path").fetchall()
-    db.close()
-    return Rows(tuple(jobs), tuple(holdings))
+    try:
+        jobs = db.execute(
+            "SELECT video_id, kind, variant, version, state, saved_bytes, sha256, "
+            "asked_at IS NULL, link_url IS NULL FROM job ORDER BY 1, 2, 3, 4"
+        ).fetchall()
+        holdings = db.execute("SELECT path, sha256, bytes FROM holding ORDER BY path").fetchall()
+        notes = db.execute("SELECT key FROM meta").fetchall()
+    except sqlite3.DatabaseError:
+        return Rows()
+    finally:
+        db.close()
+    return Rows(tuple(jobs), tuple(holdings), (REBUILT,) in notes)
 
 
 def read(root: Path) -> Remains:
@@ -166,7 +182,7 @@ def read(root: Path) -> Remains:
             tree[str(at / name)] = None
         for name in files:
             path = str(at / name)
-            if not path.startswith(LEDGER) and name != "lock":
+            if path != LEDGER and not name.endswith(LOGS) and name != "lock":
                 full = root / path
                 tree[path] = (full.stat().st_mode & 0o777, full.read_bytes())
     ledger = root / LEDGER
@@ -176,6 +192,22 @@ def read(root: Path) -> Remains:
 def sha256(text: bytes) -> str:
     """As hex."""
     return hashlib.sha256(text).hexdigest()
+
+
+@dataclass
+class Harm:
+    """What another hand did before.
+
+    Args:
+        good: by path below DEST, what files were; ``files``: what was made of them.
+        ledger: what was made of the ledger; b"" where it was removed, or replaced by a sound one.
+        is_ledger_lost: the ledger does not know all that was acknowledged.
+    """
+
+    good: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    ledger: bytes = b""
+    is_ledger_lost: bool = False
 
 
 class Judge:
@@ -189,27 +221,53 @@ class Judge:
     def __init__(self, vendor: Emulator, *, discards: bool = False) -> None:
         self._vendor, self._discards = vendor, discards
         self._mode = 0o644 & ~_umask()
+        self._videos = set(vendor.world.account.videos)  # with those that were deleted since
+        self.harm = Harm()
 
     def contents(self) -> list[bytes]:
         """Every file that the vendor has ever had."""
         world = self._vendor.world
-        every = (world.contents(video, "mp4") for video in world.account.videos)
+        self._videos |= world.account.videos.keys()
+        every = (world.contents(video, "mp4") for video in sorted(self._videos))
         return [content.read(0, content.size) for each in every for content in each]
 
     def findings(self, found: Remains, told: Mapping[str, str]) -> list[str]:
         """What is wrong with *found*, before or after recovery."""
         rows = rows_of(found.ledger)
+        wrong = [] if self.harm.is_ledger_lost else _forgotten(rows, told)
         held = {path: digest for path, digest, _ in rows.holdings}
-        wrong = [f"I4: {p} was acknowledged" for p, digest in told.items() if held.get(p) != digest]
         wrong += [
             f"I2: {path} is archived and not there as recorded"
-            for path, digest, size in rows.holdings
-            if not _is(found.tree.get(f"archive/{path}"), digest, size)
+            for path, digest in {**told, **held}.items()
+            if path not in self.harm.files and not _is(found.tree.get(f"archive/{path}"), digest)
         ]
         truth = self.contents()
         wrong += self._incomplete(found.tree, truth)
         wrong += self._counted(found.tree, rows, truth)
+        return wrong + self._lost(found)
+
+    def _lost(self, found: Remains) -> list[str]:
+        """Nothing that was damaged is thrown away."""
+        tree, harm = found.tree, self.harm
+        aside = [e[1] for path, e in tree.items() if path.startswith(ASIDE) and e is not None]
+        wrong = [
+            f"the damaged copy of {path} is lost"
+            for path, copy in harm.files.items()
+            if copy not in aside and not _is(tree.get(f"archive/{path}"), sha256(copy))
+        ]
+        kept = [e[1] for path, e in tree.items() if path.startswith(f"{LEDGER}.") and e is not None]
+        if harm.ledger and harm.ledger not in (found.ledger, *kept):
+            wrong.append("the damaged ledger is lost")
         return wrong
+
+    def silent(
+        self, before: Remains, after: Remains, told: Mapping[str, str], news: Iterable[str]
+    ) -> list[str]:
+        """What was forgotten came back, and nobody said so, neither before the crash nor since."""
+        if list(news):
+            return []
+        is_new = rows_of(after.ledger).is_rebuilt or _forgotten(rows_of(before.ledger), told)
+        return ["the ledger came back in silence"] if is_new else []
 
     def _incomplete(self, tree: Tree, truth: list[bytes]) -> list[str]:
         wrong = []
@@ -217,7 +275,8 @@ class Judge:
             if path.startswith(DATA) and entry is not None:
                 mode, text = entry
                 whole = _is_json(text) if path.endswith(".info.json") else text in truth
-                if not whole:
+                harmed = self.harm.files.get(path.removeprefix("archive/"))
+                if not whole and text != harmed:
                     wrong.append(f"I1: {path} is not complete ({len(text)} bytes)")
                 if mode != self._mode:
                     wrong.append(f"I1: {path} has mode {mode:o}")
@@ -227,7 +286,7 @@ class Judge:
         """No byte of a part counts that was not synced."""
         wrong = []
         for video, kind, variant, version, state, saved, digest, *_ in rows.jobs:
-            if state == "archived" or not saved:
+            if state in ("archived", "gone") or not saved:
                 continue
             entry = tree.get(PARTS + part_name(JobKey(VideoId(video), kind, variant, version)))
             if entry is not None and any(entry[1][:saved] == all_[:saved] for all_ in truth):
@@ -244,9 +303,12 @@ class Judge:
     def opened(self, before: Remains, after: Remains, told: Mapping[str, str]) -> list[str]:
         """What is wrong after recovery, and with it."""
         wrong = self.findings(after, told)
+        if self.harm.is_ledger_lost:
+            wrong += _forgotten(rows_of(after.ledger), told)
         for path, entry in before.tree.items():
-            if path.startswith(DATA) and entry is not None and after.tree.get(path) != entry:
-                wrong.append(f"I5: {path} was changed")
+            is_harmed = path.removeprefix("archive/") in self.harm.files
+            if path.startswith(DATA) and entry is not None and not is_harmed:
+                wrong += [f"I5: {path} was changed"] * (after.tree.get(path) != entry)
         of_use = {
             part_name(JobKey(VideoId(video), kind, variant, version))
             for video, kind, variant, version, state, *_ in rows_of(after.ledger).jobs
@@ -254,21 +316,58 @@ class Judge:
         }
         parts = {path.removeprefix(PARTS) for path in after.tree if path.startswith(PARTS)}
         wrong += [f"I16: {name} is left among the parts" for name in parts - of_use]
-        return wrong + invalid_bag(after)
+        return wrong + invalid_bag(self._as_recorded(after))
+
+    def _as_recorded(self, found: Remains) -> Remains:
+        """The bag lists a damaged file as it ought to be: so every validator sees the damage."""
+        tree = dict(found.tree)
+        tree |= {f"archive/{path}": (self._mode, was) for path, was in self.harm.good.items()}
+        return replace(found, tree=tree)
 
     def complete(self, found: Remains, told: Mapping[str, str]) -> list[str]:
         """What is missing of the whole account."""
         wrong = self.opened(found, found, told)
         rows, world = rows_of(found.ledger), self._vendor.world
         payload = [p for p, e in found.tree.items() if p.startswith(DATA) and e is not None]
-        if len(payload) != len(rows.holdings):
-            wrong.append(f"{len(payload)} files, {len(rows.holdings)} recorded")
+        recorded = {f"archive/{path}" for path, _, _ in rows.holdings}
+        wrong += [f"nobody recorded {path}" for path in payload if path not in recorded]
+        copies = Counter(sha256(found.tree[path][1]) for path in payload)  # type: ignore[index]
+        wrong += [f"{count} times the same file" for count in copies.values() if count > 1]
         held = {digest for _, digest, _ in rows.holdings}
         for video in world.account.videos:
             if world.content(video, "mp4").sha256() not in held:
                 wrong.append(f"{video} is not archived as it is now")
-        wrong += [f"{job[0]} is {job[4]}" for job in rows.jobs if job[4] != "archived"]
-        return wrong
+        gone = [f"{job[0]} is {job[4]}" for job in rows.jobs if job[4] != "archived"]
+        lost, unmended = self._beyond_repair(found, rows)
+        return wrong + unmended + (gone if len(gone) != lost else [])
+
+    def _beyond_repair(self, found: Remains, rows: Rows) -> tuple[int, list[str]]:
+        """How many harmed files nobody has any more, and which are not as they should be by now.
+
+        What the vendor still has is back.  Of what it replaced, the place stays empty, and the new
+        bytes are a version of their own; what it deleted is back in its place as it was found.
+        """
+        world, wrong, lost = self._vendor.world, [], 0
+        now = {world.content(video, "mp4").sha256() for video in world.account.videos}
+        deleted = {
+            content.sha256()
+            for video in self._videos - world.account.videos.keys()
+            for content in world.contents(video, "mp4")
+        }
+        for path, digest, _ in rows.holdings:
+            if path not in self.harm.files:
+                continue
+            entry = found.tree.get(f"archive/{path}")
+            if digest in now or path.endswith(".info.json"):
+                wrong += [f"{path} was not mended"] * (not _is(entry, digest))
+                continue
+            lost += 1
+            if digest in deleted:
+                is_back = _is(entry, sha256(self.harm.files[path]))
+                wrong += [f"{path} was not given back"] * (not is_back)
+            elif entry is not None:
+                wrong.append(f"{path} is neither lost nor mended")
+        return lost, wrong
 
 
 def invalid_bag(found: Remains) -> list[str]:
@@ -332,8 +431,13 @@ def _manifest(text: bytes) -> dict[str, str]:
     return {path: digest for digest, _, path in lines}
 
 
-def _is(entry: tuple[int, bytes] | None, digest: str, size: int) -> bool:
-    return entry is not None and len(entry[1]) == size and sha256(entry[1]) == digest
+def _is(entry: tuple[int, bytes] | None, digest: str) -> bool:
+    return entry is not None and sha256(entry[1]) == digest
+
+
+def _forgotten(rows: Rows, told: Mapping[str, str]) -> list[str]:
+    held = {path: digest for path, digest, _ in rows.holdings}
+    return [f"I4: {p} was acknowledged" for p, digest in told.items() if held.get(p) != digest]
 
 
 def _is_json(text: bytes) -> bool:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from archiver import night, opening
+from archiver.adapters.destination import PRIVATE
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.ledger.writer import Writer
+from archiver.adapters.mending import Mender
 from archiver.adapters.part import LocalPart
 from archiver.adapters.placing import Placed, Placer
 from archiver.core import bag
@@ -36,6 +38,11 @@ def is_found(kind: str, disk: type[StrictDisk] = StrictDisk, **vendor: Any) -> b
     return any(finding.startswith(f"{kind}:") for finding in report.wrong)
 
 
+def findings(name: str) -> list[str]:
+    """What the program as it is now does wrong in the protocol *name*."""
+    return list(Trial(NAMED[name], images=1, nested=0).run().wrong)
+
+
 @pytest.mark.parametrize("name", ["a first night", "broken off and begun again"])
 def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
     """A few images at each point of some protocols."""
@@ -45,6 +52,15 @@ def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
     assert report.different > 80
     assert report.runs > 1
     assert report.counted > 5
+
+
+@pytest.mark.parametrize("name", ["a repair", "after a repair: deleted", "a damaged ledger"])
+def test_nothing_that_was_harmed_is_lost_by_its_repair(name: str) -> None:
+    """The damaged copies, the damaged ledger, and the news of it."""
+    report = Trial(NAMED[name], images=1, nested=0).run()
+    assert report.wrong == {}
+    assert report.points > 30
+    assert report.different > 30
 
 
 def test_a_crash_in_a_recovery_and_a_kill_before_a_power_cut() -> None:
@@ -211,3 +227,39 @@ def test_a_tag_manifest_before_its_tags_is_found(monkeypatch: pytest.MonkeyPatch
 def bag_hash(text: str) -> str:
     """SHA-256 as hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_damaged_copy_that_is_thrown_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad bytes may be all there is."""
+
+    def gone(self: Mender, path: str, _aside: str) -> str:
+        folder, _, name = path.rpartition("/")
+        into = self._os.open_folder(self._home.root, folder)
+        self._os.unlink(name, into)
+        return ""
+
+    monkeypatch.setattr(Mender, "set_aside", gone)
+    assert any("the damaged copy of" in finding for finding in findings("a repair"))
+
+
+def test_a_damaged_ledger_that_is_thrown_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants to look at it has to have it."""
+
+    def over(self: Mender, fresh: str, name: str) -> str:
+        private = self._os.open_folder(self._home.root, PRIVATE)
+        self._os.replace(fresh, private, name, private)
+        self._os.sync_folder(private)
+        return ""
+
+    monkeypatch.setattr(Mender, "swap", over)
+    assert "the damaged ledger is lost" in findings("a damaged ledger")
+
+
+def test_a_ledger_that_is_begun_anew_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one in the place of one that was lost, and nobody is told."""
+
+    async def never(*_: Any) -> None: ...
+
+    monkeypatch.setattr(opening, "_require_ledger", lambda _dest: None)
+    monkeypatch.setattr(opening, "catch_up", never)
+    assert any(finding.startswith("I4:") for finding in findings("a missing ledger"))
