@@ -163,7 +163,11 @@ def _require_ledger(dest: str) -> None:
     root = Path(dest)
     ledger = root / PRIVATE / LEDGER
     is_there = ledger.exists()
-    if not (root / PRIVATE / "archive-id").exists() or (is_there and ledger.stat().st_size):
+    if not (root / PRIVATE / "archive-id").exists():
+        return
+    if is_there and not ledger.is_file():
+        raise LedgerLostError(f"The ledger of the archive in {dest} is no file.")
+    if is_there and ledger.stat().st_size:
         return
     data, manifest = root / "data", root / MANIFEST
     named = manifest.is_file() and manifest.stat().st_size > 0

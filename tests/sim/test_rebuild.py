@@ -53,6 +53,19 @@ def without_tables(path: Path) -> None:
     db.close()
 
 
+def without_runs(path: Path) -> None:
+    """A table that only the end of a night needs."""
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE run")
+    db.close()
+
+
+def foldered(path: Path) -> None:
+    """A folder where the ledger was."""
+    path.unlink()
+    path.mkdir()
+
+
 def in_no_state(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("UPDATE job SET state = 'arcjived' WHERE video_id > 0")
@@ -69,7 +82,7 @@ def another_program(path: Path) -> None:
     "damage",
     [
         Path.unlink, lambda path: path.write_bytes(b""), zeroed, in_no_state, another_program,
-        without_tables, lambda path: path.write_bytes(path.read_bytes()[: 3 * PAGE]),
+        without_tables, foldered, lambda path: path.write_bytes(path.read_bytes()[: 3 * PAGE]),
         lambda path: path.write_bytes(b"<html>" * 1000),
     ],
 )  # fmt: skip
@@ -99,6 +112,19 @@ def test_a_lost_ledger_comes_back_from_the_files(
             again = Watcher()
             assert (await night(tmp_path, vendor, again)).api_calls.request == 0
             assert not any("rebuilt" in word for word in again.words)
+
+    hastily(story())
+
+
+def test_a_missing_table_is_found_before_the_night_begins(tmp_path: Path) -> None:
+    """No run ends because of it: the ledger is rebuilt first."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            without_runs(ledger_of(tmp_path))
+            summary = await night(tmp_path, vendor)
+            assert (summary.already_archived, summary.api_calls.request) == (4, 0)
 
     hastily(story())
 

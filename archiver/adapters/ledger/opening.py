@@ -149,7 +149,9 @@ def _make_private(path: Path) -> bool:
         return False
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode):
-        raise DestinationError("The ledger is not a regular file.")
+        raise DestinationError(
+            "The ledger is not a regular file.", "Put the file itself in its place, no link to it."
+        )
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o600)
     if found.st_size:
@@ -224,8 +226,20 @@ def _check_whole(db: sqlite3.Connection) -> None:
         raise _damaged(" ".join(said.split()))
     if not db.execute("PRAGMA user_version").fetchone()[0]:
         return  # killed before the first transaction: there is nothing in it
+    if lost := _tables_of_ours() - _tables(db):
+        raise _damaged(f"no such table: {min(lost)}")
     if any(db.execute(f"SELECT 1 {each} LIMIT 1").fetchone() for each in _CONTRADICTIONS):
         raise _damaged("what it says of a video cannot be")
+
+
+def _tables(db: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+def _tables_of_ours() -> set[str]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        return _tables(db)
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
