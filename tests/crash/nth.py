@@ -154,6 +154,7 @@ class Port:
     lay: Callable[[pytest.MonkeyPatch, Nth], None] = lambda _patch, _nth: None
     disk: Callable[[Path, Nth], StrictDisk] = lambda root, _nth: StrictDisk(root)
     modes: tuple[bool, ...] = (False, True)
+    vendor: dict[str, Any] = field(default_factory=dict)
 
 
 def _disk(kind: str, code: int, cut: str = "") -> Port:
@@ -209,7 +210,9 @@ def _clock(kind: str, lasting: bool, off_s: float) -> Port:
 
         patch.setattr(SystemClock, "sleep_until", sleep_until)
 
-    return Port("clock", kind, lay, modes=(False, True) if lasting else (False,))
+    # Nothing but the rate limit makes a run ask the clock: everything else waits for events too.
+    modes, vendor = (False, True) if lasting else (False,), {"rate_limit": 1}
+    return Port("clock", kind, lay, modes=modes, vendor=vendor)
 
 
 def _lock(kind: str, code: int) -> Port:
@@ -275,7 +278,8 @@ class Bench:
     async def _story(self) -> None:
         for lasting in self._port.modes:
             for at in range(self._first, MOST, self._stride):
-                async with emulator(**{**VENDOR, "generation_s": (0.5, 3.0)}) as vendor:
+                config = {**VENDOR, "generation_s": (0.5, 3.0), **self._port.vendor}
+                async with emulator(**config) as vendor:
                     if not await self._fails(vendor, at, lasting):
                         break
             else:

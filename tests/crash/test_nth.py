@@ -20,6 +20,8 @@ NAMED = {f"{port.name} {port.kind}": port for port in PORTS}
         ("source BrokenError", 1, 9),
         ("vendor WeatherError", 4, 9),
         ("lock ENOLCK", 1, 9),
+        ("clock wakes early", 1, 1),
+        ("clock wakes a day late", 1, 1),
     ],
 )  # fmt: skip
 def test_a_failure_is_told_and_loses_nothing(name: str, first: int, stride: int) -> None:
