@@ -10,7 +10,9 @@ Misfortune                   expected; `perform` turns it into an event, nobody 
 └── CorruptError             the bytes are not the file; start from 0
 ArchiverError                a person must act: one sentence, a hint, an exit code
 ├── SettingsError (2)  ├── AuthError (3)  ├── DestinationError (4)  └── ListingError (1)
-                                                   └── CrowdedError
+                                                   ├── CrowdedError
+                                                   ├── TooLargeError
+                                                   └── LedgerLostError
 """
 
 from __future__ import annotations
@@ -54,6 +56,12 @@ class CrowdedError(DestinationError):
     """No more files can be opened just now; whoever has fewer hands at work may go on."""
 
     hint = "Raise the limit (ulimit -n), or lower --downloads."
+
+
+class TooLargeError(DestinationError):
+    """This file is larger than the file system takes; others it takes."""
+
+    hint = "FAT disks hold no file above 4 GiB: use another file system."
 
 
 class LedgerLostError(DestinationError):

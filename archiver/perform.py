@@ -36,6 +36,7 @@ from archiver.errors import (
     DeniedError,
     LinkRefusedError,
     NotFoundError,
+    TooLargeError,
     WeatherError,
 )
 from archiver.met import met
@@ -80,6 +81,9 @@ class Hands:
             met("L07")
             self._learnt.crowded(self._clock.now())
             return life.Hindered(str(crowded), self._after_weather(job))
+        except TooLargeError as large:
+            met("L42")
+            return life.GaveUp(f"{large} {large.hint}")
 
     async def _perform(self, step: Step, job: Job, record: Record) -> Event:
         match step:

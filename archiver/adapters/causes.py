@@ -6,16 +6,12 @@ import errno
 
 from archiver.adapters.descriptors import NO_MORE
 from archiver.core.naming import display
-from archiver.errors import CrowdedError, DestinationError
+from archiver.errors import CrowdedError, DestinationError, TooLargeError
 from archiver.met import met
 
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", "Free some space, then run again: nothing is lost."),
     errno.EDQUOT: ("the disk quota is used up", "Free some space, then run again."),
-    errno.EFBIG: (
-        "the file is too large for this file system",
-        "FAT disks hold no file above 4 GiB: use another file system.",
-    ),
     errno.EROFS: ("the file system is read-only", "Mount it for writing, then run again."),
     errno.EACCES: ("permission denied", "Check the owner and the mode of the destination."),
     errno.EPERM: ("permission denied", "Check the owner and the mode of the destination."),
@@ -48,12 +44,13 @@ def refusal(error: OSError, doing: str) -> DestinationError:
             met("L39")
         case errno.ENOENT:
             met("L40")
-        case errno.EFBIG:
-            met("L42")
         case errno.ESTALE:
             met("O09")
         case _:
             pass
+    if error.errno == errno.EFBIG:
+        how = "The file is too large for this file system"
+        return TooLargeError(f"{how}: {display(doing)} failed.")
     if error.errno in NO_MORE:
         return CrowdedError(f"Too many files are open: {display(doing)} failed.")
     cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or type(error).__name__, ""))

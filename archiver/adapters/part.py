@@ -126,7 +126,7 @@ class LocalPart:
             with self._lock:
                 if self._poison is not None:
                     # Told anew each time: a traceback must not grow from caller to caller.
-                    raise DestinationError(str(self._poison), self._poison.hint)
+                    raise type(self._poison)(str(self._poison), self._poison.hint)
                 if self._fd < 0:
                     raise ValueError("the part is closed")
                 try:

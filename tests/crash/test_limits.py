@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.descriptors import fitting
-from tests.crash.program import Place, is_complete, rows_of, vendor
+from archiver.adapters.disk import Os
+from tests.crash.program import Place, is_complete, is_valid_bag, rows_of, vendor
+from tests.crash.survival import spend_night
 from tests.crash.test_stop import until
+from tests.hasty import emulator, hastily
 
 MEMORY_MOST = 150 << 20
+SMALL_MOST = 60_000  # bytes of a file on a disk like FAT
 # As if something else in the process had taken every descriptor, now and then.
 CROWDED = """
 import os, socket
@@ -119,3 +125,32 @@ def test_a_thousand_in_the_queue_and_32_at_a_time_take_little_memory(tmp_path: P
             out, err = process.communicate(timeout=60)
         assert process.returncode == 5, err
         assert '"selected": 1000' in out
+
+
+class SmallFiles(Os):
+    """A file system that holds no file above a length, as FAT does."""
+
+    def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+        if offset >= SMALL_MOST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return super().pwrite(fd, data[: SMALL_MOST - offset], offset)
+
+
+def test_a_file_too_large_for_the_disk_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Every night the same one is told of, and all others come; on a better disk it comes too."""
+
+    async def story() -> None:
+        async with emulator(videos=3, channels=1, playlists=0, size=(20_000, 30_000)) as them:
+            large = max(them.world.account.videos.values(), key=lambda video: video.id)
+            them.world.replace_video(large.id, size=SMALL_MOST + 10_000)
+            for archived in (2, 0):
+                summary = await spend_night(tmp_path, them, SmallFiles())
+                assert (summary.archived, summary.parked, summary.exit_code) == (archived, 1, 1)
+                (failure,) = summary.failures
+                assert failure.video == large.id
+                assert "too large for this file system" in failure.reason
+                is_valid_bag(tmp_path / "archive")
+            summary = await spend_night(tmp_path, them, Os())
+            assert (summary.archived, summary.exit_code) == (1, 0)
+
+    hastily(story())
