@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 from tests.crash.killing import Life, lives
-from tests.crash.nth import PORTS, Bench, Tally
+from tests.crash.nth import BENCHES, NIGHT, Bench, Tally
 from tests.crash.points import Report, Trial
 from tests.crash.protocols import PROTOCOLS
 
@@ -28,7 +28,7 @@ SHOWN_MOST = 20
 CUT_HEAD = (
     f"{'protocol':<30}{'points':>8}{'images':>9}{'different':>11}{'nested':>8}{'violations':>12}"
 )
-NTH_HEAD = f"{'port':<30}{'failures':>10}  {'how the runs ended':<34}{'violations':>12}"
+NTH_HEAD = f"{'port':<50}{'failures':>10}  {'how the runs ended':<34}{'violations':>12}"
 
 
 def cut(number: int, images: int) -> tuple[str, Report]:
@@ -42,8 +42,13 @@ def cut(number: int, images: int) -> tuple[str, Report]:
 
 def fail(number: int, stride: int) -> tuple[str, Tally]:
     """One port, one call after the other."""
-    port = PORTS[number]
-    return f"{port.name}: {port.kind}", Bench(port, stride=stride).run()
+    return bench_name(number), Bench(*BENCHES[number], stride=stride).run()
+
+
+def bench_name(number: int) -> str:
+    """The port, the way it fails, and in what."""
+    port, way = BENCHES[number]
+    return f"{port.name}: {port.kind}" + (f", {way.name}" if way is not NIGHT else "")
 
 
 def cut_line(name: str, report: Report) -> str:
@@ -57,7 +62,7 @@ def cut_line(name: str, report: Report) -> str:
 def nth_line(name: str, tally: Tally) -> str:
     """One row of the table of ``nth``."""
     codes = ", ".join(f"{count} x {code}" for code, count in sorted(tally.codes.items()))
-    return f"{name:<30}{tally.failures:>10}  {codes:<34}{len(tally.wrong):>12}"
+    return f"{name:<50}{tally.failures:>10}  {codes:<34}{len(tally.wrong):>12}"
 
 
 def side_by_side(work: Callable[..., Any], jobs: Sequence[tuple[int, ...]]) -> Iterator[Any]:
@@ -85,7 +90,7 @@ def cut_all(images: int, wanted: list[str]) -> bool:
 def fail_all(stride: int, wanted: list[str]) -> bool:
     """All ports that are wanted; whether nothing was lost."""
     total, began = Tally(), time.monotonic()
-    numbers = [n for n, p in enumerate(PORTS) if is_wanted(f"{p.name}: {p.kind}", wanted)]
+    numbers = [n for n in range(len(BENCHES)) if is_wanted(bench_name(n), wanted)]
     print(NTH_HEAD)
     for name, tally in side_by_side(fail, [(number, stride) for number in numbers]):
         print(nth_line(name, tally), flush=True)

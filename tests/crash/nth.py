@@ -18,7 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +29,7 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.vendor.client import VendorClient
 from archiver.cli import _only
 from archiver.core.model import Instant
+from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
 from archiver.errors import (
     ArchiverError,
@@ -40,9 +41,10 @@ from archiver.errors import (
     NotFoundError,
     WeatherError,
 )
-from tests.crash.points import MEMORY, VENDOR
+from tests.crash.points import MEMORY, VENDOR, Protocol, World
+from tests.crash.protocols import PROTOCOLS
 from tests.crash.strict_disk import Folder, StrictDisk
-from tests.crash.survival import Judge, Listener, at_once, commits_of, read, spend_night
+from tests.crash.survival import Judge, Listener, at_once, commits_of, read
 from tests.hasty import HastyLoop, emulator
 
 CODES = frozenset({0, 1, 3, 4, 5})
@@ -258,11 +260,25 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
 
-class Bench:
-    """Fails one port at one call after the other."""
+NIGHT, *_ = (each for each in PROTOCOLS if each.name == "a first night")
+WAYS = ("a repair", "after a repair: other bytes", "a damaged ledger")
+BENCHES = [(port, NIGHT) for port in PORTS] + [
+    (port, way)
+    for way in PROTOCOLS
+    for port in PORTS
+    if way.name in WAYS and port.name in ("disk", "ledger")
+    # A ledger that is lost forgets what was to be repaired, and tells it: another look finds it.
+    if port.kind != "SQLITE_CORRUPT"
+]
 
-    def __init__(self, port: Port, *, stride: int = 1, first: int = 1) -> None:
-        self._port, self._stride, self._first = port, stride, first
+
+class Bench:
+    """Fails one port at one call after the other, in what ends a protocol."""
+
+    def __init__(
+        self, port: Port, way: Protocol = NIGHT, *, stride: int = 1, first: int = 1
+    ) -> None:
+        self._port, self._way, self._stride, self._first = port, way, stride, first
         self._base = Path(tempfile.mkdtemp(prefix="archiver-nth-", dir=MEMORY))
         self._count = 0
         self.tally = Tally()
@@ -278,7 +294,12 @@ class Bench:
     async def _story(self) -> None:
         for lasting in self._port.modes:
             for at in range(self._first, MOST, self._stride):
-                config = {**VENDOR, "generation_s": (0.5, 3.0), **self._port.vendor}
+                config = {
+                    **VENDOR,
+                    "generation_s": (0.5, 3.0),
+                    **self._port.vendor,
+                    **self._way.vendor,
+                }
                 async with emulator(**config) as vendor:
                     if not await self._fails(vendor, at, lasting):
                         break
@@ -293,24 +314,30 @@ class Bench:
 
     async def _fails(self, vendor: Emulator, at: int, lasting: bool) -> bool:
         """One run with a failure, and what follows; False where it was not reached."""
-        root, judge, listener = self._fresh(), Judge(vendor, discards=True), Listener()
+        root, judge = self._fresh(), Judge(vendor, discards=True)
+        world = World(root, vendor, StrictDisk(root), options={"max_wait_s": PATIENCE_S})
+        with commits_of(world.disk):
+            await self._way.before(world)
+        judge.harm = world.harm
+        if self._port.kind == "SQLITE_CORRUPT":  # it is set aside, and the next opening rebuilds it
+            judge.harm.is_ledger_lost = True
         where = f"{self._port.name} {self._port.kind}, call {at}{' and after' * lasting}"
-        nth, disk = Nth(at, lasting), None
+        nth = Nth(at, lasting)
         with self._laid(nth):
-            disk = self._port.disk(root, nth)
-            with commits_of(disk):
-                code = await self._ended(root, vendor, disk, listener, where)
+            world.disk = self._port.disk(root, nth)
+            with commits_of(world.disk):
+                code = await self._ended(world, where)
         if not nth.was_reached:
             return False
         self.tally.failures += 1
         self.tally.codes[code] += 1
-        await self._is_sound(disk, judge, listener, vendor, where)
+        await self._is_sound(world, judge, where)
         again = Nth(at * 7 % 50 + 1, lasting)
         with self._laid(again):
-            disk = self._port.disk(root, again)
-            await self._ended(root, vendor, disk, listener, f"{where}, then again")
-        self._note(judge.findings(read(root), listener.told), f"{where}, then again")
-        await self._completes(root, vendor, judge, listener, where)
+            world.disk = self._port.disk(root, again)
+            await self._ended(world, f"{where}, then again")
+        self._note(judge.findings(read(root), world.listener.told), f"{where}, then again")
+        await self._completes(world, judge, where)
         shutil.rmtree(root)
         return True
 
@@ -323,12 +350,10 @@ class Bench:
     def _note(self, findings: list[str], where: str) -> None:
         self.tally.wrong += [f"{where}: {finding}" for finding in findings]
 
-    async def _ended(
-        self, root: Path, vendor: Emulator, disk: StrictDisk, listener: Listener, where: str
-    ) -> int:
+    async def _ended(self, world: World, where: str) -> int:
         """How a run ended: its code, or 70 for what nobody expected."""
         try:
-            summary = await spend_night(root, vendor, disk, listener, max_wait_s=PATIENCE_S)
+            summary: Summary = await self._way.finish(world)
         except Exception as error:  # the program's own judgement follows
             told = _only(error)
             if isinstance(told, ArchiverError):
@@ -339,28 +364,26 @@ class Bench:
             self._note([f"ended with {summary.exit_code}: {summary.as_json()}"], where)
         return summary.exit_code
 
-    async def _is_sound(
-        self, disk: StrictDisk, judge: Judge, listener: Listener, vendor: Emulator, where: str
-    ) -> None:
+    async def _is_sound(self, world: World, judge: Judge, where: str) -> None:
         """Nothing is lost as it stands, nor by a power cut that follows."""
-        self._note(judge.findings(disk.after_kill(), listener.told), where)
-        cut = disk.after_power_cut(random.Random(self._count))
-        self._note(judge.findings(cut, listener.told), f"{where}, then a power cut")
+        told = world.listener.told
+        self._note(judge.findings(world.disk.after_kill(), told), where)
+        cut = world.disk.after_power_cut(random.Random(self._count))
+        self._note(judge.findings(cut, told), f"{where}, then a power cut")
         root = self._fresh()
         cut.put(root)
-        told = Listener(told=dict(listener.told))
-        await self._completes(root, vendor, judge, told, f"{where}, then a power cut")
+        twin = replace(world, root=root, listener=Listener(told=dict(told)))
+        await self._completes(twin, judge, f"{where}, then a power cut")
         shutil.rmtree(root)
 
-    async def _completes(
-        self, root: Path, vendor: Emulator, judge: Judge, listener: Listener, where: str
-    ) -> None:
+    async def _completes(self, world: World, judge: Judge, where: str) -> None:
         """The next run, in which nothing fails."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, HastyLoop)
         loop.jumped_s += DAY_S  # the next night
-        code = await self._ended(root, vendor, StrictDisk(root), listener, where)
-        wrong = judge.complete(read(root), listener.told)
+        world.disk = StrictDisk(world.root)
+        code = await self._ended(world, where)
+        wrong = judge.complete(read(world.root), world.listener.told)
         self._note([*wrong, *([f"the next run ended with {code}"] if code else [])], where)
 
 

@@ -52,13 +52,15 @@ class World:
     disk: StrictDisk
     listener: Listener = field(default_factory=Listener)
     harm: Harm = field(default_factory=Harm)
+    options: dict[str, Any] = field(default_factory=dict)
 
     async def night(self, **options: Any) -> Any:
         """One run of the whole account."""
-        return await spend_night(self.root, self.vendor, self.disk, self.listener, **options)
+        wanted = {**self.options, **options}
+        return await spend_night(self.root, self.vendor, self.disk, self.listener, **wanted)
 
 
-Act: TypeAlias = Callable[[World], Awaitable[object]]
+Act: TypeAlias = Callable[[World], Awaitable[Any]]
 
 
 async def _nothing(_: World) -> None: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import Any
 
 import anyio
 
@@ -101,9 +102,9 @@ async def _repair(world: World) -> None:
     await archive.repair(dest, say=say, surroundings=around(world.disk))
 
 
-async def _repair_and_night(world: World) -> None:
+async def _repair_and_night(world: World) -> Any:
     await _repair(world)
-    await world.night()
+    return await world.night()
 
 
 async def _queued(world: World) -> None:
