@@ -14,6 +14,7 @@ from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.causes import refusal
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.destination import ID_FILE, no_identity
 from archiver.adapters.disk import Os
 from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
@@ -23,7 +24,7 @@ from archiver.adapters.vendor.client import VendorClient
 from archiver.adapters.vendor.token import STYLES, SecretStyle
 from archiver.care.rebuild import REBUILT, catch_up, rebuild
 from archiver.care.recover import recover
-from archiver.core.bag import MANIFEST
+from archiver.core.bag import MANIFEST, TAG_FILES
 from archiver.core.model import Format
 from archiver.core.naming import TEMPLATE, Names
 from archiver.core.selection import ALL, Filter, Source
@@ -163,7 +164,7 @@ def _require_ledger(dest: str) -> None:
     root = Path(dest)
     ledger = root / PRIVATE / LEDGER
     is_there = ledger.exists()
-    if not (root / PRIVATE / "archive-id").exists():
+    if not (root / PRIVATE / ID_FILE).exists():
         return
     if is_there and not ledger.is_file():
         raise LedgerLostError(f"The ledger of the archive in {dest} is no file.")
@@ -192,11 +193,23 @@ async def _template(ledger: SqliteLedger, wanted: str | None) -> str:
 
 
 def has_ledger(dest: str) -> bool:
-    """There is an archive in *dest*.
+    """There is an archive in *dest*, and a run could go on with it.
 
     Raises:
-        DestinationError: it may not be looked into, or has lost its ledger.
+        DestinationError: it may not be looked into, or has lost its ledger or its archive-id.
     """
+    is_there, root = _has_ledger(dest), Path(dest)
+    try:
+        known = is_there or any((root / name).exists() for name in TAG_FILES)
+        is_lost = known and not (root / PRIVATE / ID_FILE).exists()
+    except OSError as error:
+        raise refusal(error, f"looking into {dest}") from error
+    if is_lost:
+        raise no_identity(dest)
+    return is_there
+
+
+def _has_ledger(dest: str) -> bool:
     try:
         _require_ledger(dest)
         return (Path(dest) / PRIVATE / LEDGER).is_file()
@@ -212,7 +225,7 @@ async def reading(dest: str) -> AsyncIterator[SqliteLedger]:
         DestinationError: there is no archive.
     """
     path = Path(dest) / PRIVATE / LEDGER
-    if not has_ledger(dest):
+    if not _has_ledger(dest) and not has_ledger(dest):
         raise DestinationError(
             f"There is no archive in {dest}.", "Name the folder that `archiver run --to` filled."
         )

@@ -206,17 +206,22 @@ def _check(
     names = set(os.listdir(root)) - _LITTER
     known = names & set(TAG_FILES) or _has_ledger(root)
     if known or expected_id is not None:
-        met("O09")
-        raise DestinationError(
-            f"The archive in {shown} has lost its {PRIVATE}/{ID_FILE}.",
-            f"Is the right disk mounted? If it is, restore {PRIVATE} from a copy.",
-        )
+        raise no_identity(path)
     if not create:
         raise DestinationError(f"There is no archive in {shown}.", "Check the path.")
     if names - {PRIVATE}:
         raise DestinationError(
             f"{shown} is neither empty nor an archive.", "Name an empty or a new folder."
         )
+
+
+def no_identity(path: str) -> DestinationError:
+    """What a person is told of an archive at *path* without its ``archive-id``."""
+    met("O09")
+    return DestinationError(
+        f"The archive in {display(path)} has lost its {PRIVATE}/{ID_FILE}.",
+        f"Is the right disk mounted? If it is, restore {PRIVATE} from a copy.",
+    )
 
 
 def _has_ledger(root: int) -> bool:

@@ -159,3 +159,24 @@ def test_the_doctor_names_everything_it_looked_at(tmp_path: Path) -> None:
         }  # fmt: skip
 
     asyncio.run(story())
+
+
+def test_a_lost_identity_is_told_before_the_night(tmp_path: Path) -> None:
+    """The plan and the doctor say what the run would; a copy without it can still be read."""
+
+    async def story() -> None:
+        to = str(tmp_path / "a")
+        async with vendor(SMALL) as env:
+            assert (await archiver("run", "account", "--to", to, env=env))[0] == 0
+            (tmp_path / "a" / ".archiver" / "archive-id").unlink()
+            for command in (["plan", "account", "--to", to], ["run", "account", "--to", to]):
+                code, _, said = await archiver(*command, env=env)
+                assert (code, "archive-id" in said) == (4, True), command
+            assert (await archiver("doctor", "--to", to, env=env))[0] == 4
+            assert (await archiver("list", to, env=env))[0] == 0
+            (tmp_path / "a" / ".archiver" / "ledger.sqlite3").unlink()
+            for command in (["plan", "account", "--to", to], ["list", to]):
+                code, _, said = await archiver(*command, env=env)
+                assert (code, "archive-id" in said) == (4, True), command
+
+    asyncio.run(story())
