@@ -59,13 +59,13 @@ class Mender:
             os.close(into)
 
     def is_reachable(self, path: str) -> bool:
-        """No symlink and no file stands where one of the folders of *path* belongs."""
+        """The folders of *path*, as far as they are there, can be entered: none is a link."""
         try:
             os.close(self._os.open_folder(self._home.root, path.rpartition("/")[0]))
         except FileNotFoundError:
             return True
         except OSError as error:
-            if error.errno in _IN_THE_WAY:
+            if error.errno in (*_IN_THE_WAY, *UNREADABLE):
                 return False
             raise
         return True
@@ -203,7 +203,7 @@ class Mending:
         return await self._run("reading a stored file", lambda: self._mender.state_of(holding))
 
     async def is_reachable(self, path: str) -> bool:
-        """No symlink and no file stands where one of the folders of *path* belongs."""
+        """The folders of *path*, as far as they are there, can be entered: none is a link."""
         return await self._run("looking for a file", lambda: self._mender.is_reachable(path))
 
     async def free_aside(self, holding: Holding) -> str:

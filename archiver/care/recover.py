@@ -38,7 +38,7 @@ class Store(Vault, Protocol):
         ...
 
     async def is_reachable(self, path: str) -> bool:
-        """No symlink and no file stands where one of the folders of *path* belongs."""
+        """The folders of *path*, as far as they are there, can be entered: none is a link."""
         ...
 
     async def state_of(self, holding: Holding) -> bool | None:

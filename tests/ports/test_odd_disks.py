@@ -100,3 +100,20 @@ def test_a_ledger_on_a_share_has_no_write_ahead_log(
     assert not any(name.endswith(("-wal", "-shm")) for name in seen)
     with closing(sqlite3.connect(tmp_path / "share/.archiver/ledger.sqlite3")) as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_folder_that_cannot_be_entered_holds_up_no_repair(tmp_path: Path, code: int) -> None:
+    """What lies in it is out of reach; everything else can be mended."""
+
+    class Shut(Os):
+        def open_folder(self, root: int, path: str, *, make: bool = False) -> int:
+            if path.startswith("data/shut"):
+                raise OSError(code, os.strerror(code))
+            return super().open_folder(root, path, make=make)
+
+    async def reached() -> list[bool]:
+        with opened(tmp_path, Shut()) as vault:
+            return [await vault.is_reachable(f"data/{each}/a.mp4") for each in ("shut", "open")]
+
+    assert asyncio.run(reached()) == [False, True]
