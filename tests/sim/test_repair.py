@@ -191,6 +191,9 @@ def test_a_damaged_sidecar_is_written_again(tmp_path: Path, is_known: bool) -> N
                 assert json.loads(beside.read_bytes())["archive"]["sha256"] == row["sha256"]
                 (missing,) = (await repaired(tmp_path))["missing"]
                 assert beside.name in missing["reason"]
+                watcher = Watcher()
+                await night(tmp_path, vendor, watcher)
+                assert not any("of another size" in word for word in watcher.words)
 
     hastily(story())
 

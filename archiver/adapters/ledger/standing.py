@@ -115,9 +115,16 @@ def places(db: sqlite3.Connection, variant: str) -> list[tuple[str, str, str, in
 
 
 def sizes(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int]]:
-    """The next *limit* files behind the path *after* that ought to stand, with their sizes."""
+    """The next *limit* files behind the path *after* that ought to stand, with their sizes.
+
+    One in the place of which another was recorded is left out: it cannot be had again.
+    """
     found = db.execute(
-        "SELECT path, bytes FROM holding WHERE path > ? ORDER BY path LIMIT ?", (after, limit)
+        "SELECT path, bytes FROM holding WHERE path > ? AND NOT EXISTS (SELECT 1 FROM holding AS "
+        "other WHERE other.video_id = holding.video_id AND other.kind = holding.kind AND "
+        "other.variant = holding.variant AND other.version = holding.version AND "
+        "other.id > holding.id) ORDER BY path LIMIT ?",
+        (after, limit),
     )
     return found.fetchall()
 
