@@ -57,7 +57,7 @@ def test_some_steps(tmp_path: Path) -> None:
     with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
         step = 1
         while dies_before(step, tmp_path / str(step), them, program):
-            step += 29
+            step += 43
         assert 50 < step < STEPS_MOST  # it did reach the end of a run of many steps
 
 

@@ -55,7 +55,7 @@ async def survive(
     dest: Path, faults: tuple[str, ...], nights: int = 1, **config: Any
 ) -> tuple[Summary, Emulator]:
     """Nights until all is archived, at most so many; then everything must be right."""
-    config = {"videos": 6, "size": SIZES, **config}
+    config = {"videos": 4, "size": SIZES, **config}
     async with emulator(faults=faults, **config) as vendor:
         watcher = Watcher()
         summary = await night(dest, vendor, watcher, max_wait_s=6 * 3600.0)
@@ -78,7 +78,7 @@ def test_a_fault_alone_is_survived_in_one_night(tmp_path: Path, name: str) -> No
     async def story() -> None:
         config: dict[str, Any] = {}
         if FAULTS[name].where == "list":
-            config = {"videos": 70, "channels": 1, "size": (16_000, 20_000)}  # two pages
+            config = {"videos": 52, "channels": 1, "size": (15_500, 16_000)}  # two pages
         elif name in NEEDS:
             config = {"size": (400_000, 900_000)}  # something worth resuming
         _, vendor = await survive(tmp_path / "archive", (name, *NEEDS.get(name, ())), **config)
