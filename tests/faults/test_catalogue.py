@@ -37,6 +37,11 @@ def test_a_row_is_covered_explained_or_later_work(row: Row) -> None:
     assert not row.tests or row.id in COUNTED, "no code counts it"
 
 
+def test_every_row_is_written_down() -> None:
+    """What nobody has thought about is not survived by luck."""
+    assert list(ROWS) == identifiers()
+
+
 def test_few_rows_are_only_explained() -> None:
     """An explanation is no proof."""
     assert sum(bool(row.explained) for row in ROWS.values()) <= EXPLAINED_MOST
