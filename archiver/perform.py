@@ -97,10 +97,7 @@ class Hands:
             case Publish():
                 return await publish(self._vault, self._ledger, job, self._clock.now())
             case Expire():
-                self._learnt.late()
-                now = self._clock.now()
-                again_at = self._retry_at(job) if job.failures > 1 else now
-                return life.RanOut(now, again_at)
+                return self._ran_out(job)
             case GiveUp(_, reason):
                 return life.GaveUp(reason)
 
@@ -168,6 +165,8 @@ class Hands:
                 job = await record(life.Progressed(saved))
             shelf = await self._ledger.shelf(job.key.video_id)
             self._observer.began("fetch", job, shelf.video.title)
+            if job.link is None or job.link.expires_at <= self._clock.now():
+                return self._ran_out(job)  # while the part was opened
             follower = _Follower(self, job, host, record)
             event = await self._transfer(job, job.link, part, follower)
         except WeatherError as weather:
@@ -182,8 +181,12 @@ class Hands:
             self._learnt.meter.ended(self._clock.now())
             await part.close()
 
-    async def _transfer(self, job: Job, link: Link | None, part: Part, to: _Follower) -> Event:
-        assert link is not None  # recording progress keeps the address
+    def _ran_out(self, job: Job) -> Event:
+        self._learnt.late()
+        now = self._clock.now()
+        return life.RanOut(now, self._retry_at(job) if job.failures > 1 else now)
+
+    async def _transfer(self, job: Job, link: Link, part: Part, to: _Follower) -> Event:
         try:
             saved = await self._source.fetch(link, job.saved, part, to)
             await part.sync()

@@ -154,7 +154,7 @@ class Source(Protocol):
     """Moves the bytes of one address into a part."""
 
     async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
-        """Download from ``saved.bytes`` on, until the file is complete.
+        """Download from ``saved.bytes`` on; ask nothing of an address that has run out.
 
         Args:
             saved: what the ledger says is durable; the part stands at that offset.

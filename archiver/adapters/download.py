@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import NoReturn, TypeAlias, assert_never
 
@@ -76,8 +77,7 @@ class HttpSource:
         Returns:
             What the part holds; ``total`` equals ``bytes``.  Not yet synced, not yet checked.
             Where the host never says a length, or a wrong one again and again, it is ``measured``:
-            the body's end is taken for the file's, and the check of the container, which must
-            close exactly, decides.
+            the body's end counts as the file's, where its container closes exactly there.
 
         Raises:
             WeatherError: no answer, or 408, 429, 5xx.
@@ -91,7 +91,7 @@ class HttpSource:
         stall_s = self._limits.patience_s(self._seen)
         intake = Intake(part, saved, report, self._limits)
         transfer = _Transfer(
-            self._wire, link.url, intake, report, self._throttle, self._limits, stall_s
+            self._wire, link, intake, report, self._throttle, self._limits, stall_s
         )
         try:
             return await transfer.run()
@@ -115,14 +115,14 @@ class _Transfer:
     def __init__(
         self,
         wire: Wire,
-        url: str,
+        link: Link,
         intake: Intake,
         report: Progress,
         throttle: Throttle,
         limits: Limits,
         stall_s: float,
     ) -> None:
-        self._wire, self._url, self._source = wire, url, fingerprint(url)
+        self._wire, self._link, self._source = wire, link, fingerprint(link.url)
         self._intake, self._part, self._report = intake, intake.part, report
         self._throttle, self._limits, self._stall_s = throttle, limits, stall_s
         self._witnessed = self._reached = False
@@ -158,10 +158,17 @@ class _Transfer:
         met("D07")
         return replace(self._intake.saved, bytes=offset, total=offset, measured=True)
 
+    def _ask(self, ask: Ask) -> AbstractAsyncContextManager[Answer]:
+        """One question.  A transfer may take several, and the address may run out in between."""
+        if self._wire.clock.now() >= self._link.expires_at:
+            met("D16")
+            raise LinkRefusedError("the address ran out before the file was whole")
+        return self._wire.ask(self._link.url, ask, self._stall_s)
+
     async def _round(self, ask: Ask) -> _Step | None:
         """One question.  Returns the next, what is saved, or None: a body ended without error."""
         saved = self._intake.saved
-        async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+        async with self._ask(ask) as answer:
             decision = resume.decide(
                 saved, self._source, ask, answer.head, witnessed=self._witnessed
             )
@@ -245,7 +252,7 @@ class _Transfer:
     async def _probe(self) -> int | None:
         """Ask how long the file is; None where the host does not say."""
         ask = Ask(0, 1)
-        async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+        async with self._ask(ask) as answer:
             head = answer.head
             self._refuse_unless_file(ask, answer)
             await drain(answer.response, self._stall_s)
@@ -260,7 +267,7 @@ class _Transfer:
         spans = await witness_spans(self._part, saved, self._source)
         for start, end in spans:
             ask = Ask(start, end, if_range=saved.last_modified)
-            async with self._wire.ask(self._url, ask, self._stall_s) as answer:
+            async with self._ask(ask) as answer:
                 self._refuse_unless_file(ask, answer)
                 if not resume.witnesses(saved, ask, answer.head):
                     return False

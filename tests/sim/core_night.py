@@ -38,7 +38,7 @@ from tests.sim.studio import Reply, Studio, Version
 
 POLICY = Policy()
 MAX_WAIT_S = 6 * 3600.0
-STEPS_MOST = 20_000  # of one night without progress: a loop without an end
+STEPS_MOST = 1_000_000  # of one night without progress: windows of 8 s mean polls for hours
 API = "https://api"
 S = JobState
 
@@ -290,6 +290,7 @@ class Night:
             until = self.weather.closed_until(host, self.now)
             self._later(step, lambda: life.Hindered("waiting", until), 0.0)
             return
+        self.studio.sent(job.link, self.at)
         word, version = self.studio.open(job.link, self.at)
         self.learnt.meter.started(self.now)
         if version is None:

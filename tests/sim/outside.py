@@ -268,7 +268,9 @@ class Fiber:
     ) -> Saved:
         step: Ask | resume.Witness = resume.first_ask(saved, link.url)
         witnessed = False
-        for _ in range(ROUNDS_MOST):
+        for number in range(ROUNDS_MOST):
+            if number and self._life.now() >= link.expires_at:
+                raise LinkRefusedError("it ran out under way")  # as ``ports.Source`` says
             version = await self._opened(link)
             content = self._studio.name_of(link)
             if isinstance(step, resume.Witness):
@@ -301,6 +303,7 @@ class Fiber:
         raise BrokenError("the host never gave the answer that it led us to ask for")
 
     async def _opened(self, link: Link) -> Version:
+        self._studio.sent(link, self._life.now())
         await asyncio.sleep(self._dice.uniform(0.01, 0.3))
         self._life.goes_on()
         word, version = self._studio.open(link, self._life.now())

@@ -350,6 +350,12 @@ class Studio:
         _, number, _, content = link.url.rsplit("/", 3)
         return f"{number}.{content}"
 
+    def sent(self, link: Link, now: float) -> None:
+        """A GET of an address leaves the program; on its way the address may still run out."""
+        if now > link.expires_at and not self.clock_is_wrong:
+            number = self.name_of(link).partition(".")[0]
+            raise self.fate.broken(f"the address of {number} was opened after it had run out")
+
     def open(self, link: Link, now: float) -> tuple[str, Version | None]:
         """A GET of an address: ok, away, refused; and what it stands for."""
         fate = self.fate
@@ -362,8 +368,6 @@ class Studio:
         self, host: int, number: VideoId, made: int, link: Link, now: float
     ) -> tuple[str, Version | None]:
         fate = self.fate
-        if now > link.expires_at and not self.clock_is_wrong:
-            raise fate.broken(f"the address of {number} was opened after it had run out")
         if fate.strikes("host away"):
             self.hosts_away_until[host] = now + fate.own("host away").uniform(1, 2000)
             self.owes(0, number)
