@@ -32,8 +32,7 @@ def test_a_transfer_of_several_questions_stops_at_the_end(tmp_path: Path) -> Non
         return reply(412)
 
     async def body(b: Bench) -> None:
-        clock = SystemClock(wall=lambda: 0.0, elapsed=lambda: at)
-        clock._start = 0.0
+        clock = SystemClock(wall=lambda: at, elapsed=lambda: at)
         source = HttpSource(b.source._wire.session, LOCAL, clock)
         link, saved = Link(b.server.url, ENDS_AT), b.saved(video()[:200_000], total=SIZE)
         with pytest.raises(LinkRefusedError, match="ran out"):
