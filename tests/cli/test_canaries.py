@@ -127,6 +127,7 @@ def test_a_run_over_everything_that_goes_wrong_writes_no_secret(root: Path) -> N
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_credentials_that_are_refused_are_not_repeated(root: Path) -> None:
     """S02: the message says that they were refused, and not what they were."""
 

@@ -12,6 +12,7 @@ from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.ledger.sqlite import RUNS_IN_FULL
+from archiver.adapters.publish import LocalVault
 from archiver.commands.doctor import exit_code
 from archiver.core.model import Instant, VideoId
 from archiver.core.summary import Failure, Summary
@@ -22,7 +23,7 @@ HOUR_S = 3600.0
 
 async def runs(dest: Path, *each: tuple[float, int | None]) -> None:
     """An archive with a past: hours ago, and with which code; None: never came to an end."""
-    (dest / ".archiver").mkdir(parents=True)
+    LocalVault.open(dest, create=True).close()
     now = SystemClock().now()
     async with await SqliteLedger.open(dest / ".archiver" / "ledger.sqlite3") as ledger:
         for ago_h, code in each:

@@ -92,6 +92,7 @@ def test_a_rename_before_the_fsync_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert is_found("I1")
 
 
+@pytest.mark.slow
 def test_a_ledger_before_the_publication_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of a file that has no name yet."""
     place, committed = Placer.place, Writer._committed
@@ -150,6 +151,7 @@ def test_a_new_folder_whose_name_is_not_synced_is_found() -> None:
     assert is_found("I2", ForgetsFolders)
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_killed_run_left_unsynced_is_found() -> None:
     """A kill first, a power cut after the next run's acknowledgement."""
 
@@ -181,17 +183,20 @@ class FsyncsAgain(StrictDisk):
         super().fdatasync(fd)
 
 
+@pytest.mark.slow
 def test_a_second_fsync_after_one_that_failed_is_found() -> None:
     """What can be read is not what is on the disk."""
     assert is_found("I1", FsyncsAgain)
 
 
+@pytest.mark.slow
 def test_bytes_that_count_before_they_are_synced_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger speaks of more than the disk holds."""
     monkeypatch.setattr(LocalPart, "_sync", unsynced)
     assert is_found("I13")
 
 
+@pytest.mark.slow
 def test_bytes_that_go_before_the_ledger_knows_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A restart that empties the file first."""
 
@@ -229,6 +234,7 @@ def bag_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_that_is_thrown_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bad bytes may be all there is."""
 
@@ -242,6 +248,7 @@ def test_a_damaged_copy_that_is_thrown_away_is_found(monkeypatch: pytest.MonkeyP
     assert any("the damaged copy of" in finding for finding in findings("a repair"))
 
 
+@pytest.mark.slow
 def test_a_damaged_ledger_that_is_thrown_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever wants to look at it has to have it."""
 

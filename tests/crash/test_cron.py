@@ -91,7 +91,9 @@ def test_quiet_says_nothing_when_all_is_well_and_enough_when_it_is_not(tmp_path:
         pytest.param({"LC_ALL": "C"}, marks=pytest.mark.slow),
         pytest.param({"PYTHONIOENCODING": "cp1252"}, marks=pytest.mark.slow),
         # As with a locale of the last century: names of files are in its encoding, too.
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        pytest.param(
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow
+        ),
     ],
     ids=["C", "cp1252", "ascii names"],
 )

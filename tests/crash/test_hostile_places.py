@@ -117,6 +117,7 @@ def test_a_disk_that_goes_away_during_a_run_ends_it(tmp_path: Path) -> None:
         assert "no longer in" in told.err
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_not_mounted_is_not_replaced_by_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_stopped_while_it_signs_in(tmp_path: Path, number: signal.Signals) -> No
         is_valid_bag(place.dest)
 
 
+@pytest.mark.slow
 def test_stopped_while_it_lists(tmp_path: Path) -> None:
     """Even where each video that was listed so far is archived."""
     with vendor("--videos", "4", "--size", "20k", "--generation", "0") as them:

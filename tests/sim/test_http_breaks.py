@@ -9,9 +9,9 @@ import pytest
 from archiver.adapters.download import HttpSource, _Transfer
 from archiver.adapters.download_body import Body
 from archiver.adapters.publish import LocalVault
-from archiver.core import schedule
+from archiver.adapters.vendor import wire
 from archiver.core.answer import Ask
-from archiver.core.model import JobKey, Link, Saved
+from archiver.core.model import Downloadable, JobKey, Link, Saved
 from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from archiver.errors import BrokenError
 from archiver.ports import Part, Progress
@@ -100,7 +100,13 @@ def without_a_check(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_expiry(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(schedule, "margin_s", lambda *_: float("-inf"))
+    told = wire.downloadable
+
+    def forgetful(body: bytes) -> Downloadable:
+        answer = told(body)
+        return answer if answer.link is None else replace(answer, link=Link(answer.link.url))
+
+    patch.setattr(wire, "downloadable", forgetful)
 
 
 @pytest.mark.slow
