@@ -235,7 +235,7 @@ class _Night:
             self._started_at, clock.now(), self._calls, self._selected, counts, failures
         )
         close(summary, ending, error, is_listed=self._is_listed)
-        await write_bag(self._archive.vault, ledger.holdings(), clock.now())
+        await write_bag(self._archive.vault, ledger.holdings, clock.now())
         await ledger.meta_set("learnt", json.dumps(self._learnt.as_json()))
         await ledger.end_run(run_id, json.dumps(summary.as_json()), clock.now())
         return summary

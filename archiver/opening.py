@@ -112,7 +112,7 @@ async def changing(
             names.template = await _template(ledger, name)
             await recover(vault, ledger, clock)
             if not as_it_stands:
-                await write_bag(vault, ledger.holdings(), clock.now())
+                await write_bag(vault, ledger.holdings, clock.now())
             yield Archive(vault, ledger, clock)
 
 

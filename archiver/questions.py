@@ -185,7 +185,7 @@ async def repair(
         )  # fmt: skip
         mended = await mend(vault, ledger, verdict, clock)
         await explain(ledger, verdict)
-        await write_bag(vault, ledger.holdings(), clock.now())
+        await write_bag(vault, ledger.holdings, clock.now())
         return VerifyReport(verdict, mended)
 
 

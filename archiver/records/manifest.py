@@ -7,13 +7,19 @@ Rule 3: the tag manifest comes last, so that a crash before it is seen by any va
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, TypeAlias, TypeVar
+
+import anyio
 
 from archiver import __version__
 from archiver.core import bag
 from archiver.core.model import Holding, Instant
+from archiver.errors import CrowdedError
 
+T = TypeVar("T")
+Holdings: TypeAlias = Callable[[], AsyncIterable[Holding] | Iterable[Holding]]
+CROWDED_TRIES, CROWDED_PAUSE_S = 5, 0.2  # somebody holds our last descriptors for a moment
 CHUNK_LINES = 1_000  # about 200 KB of text a write
 
 AGENT = f"archiver {__version__}"
@@ -33,43 +39,62 @@ class TagFiles(Protocol):
 
 async def write_bag(
     vault: TagFiles,
-    holdings: AsyncIterable[Holding] | Iterable[Holding],
+    holdings: Holdings,
     now: Instant,
     contact: Mapping[str, str] | None = None,
 ) -> None:
     """Make the archive a valid bag of exactly these holdings.
 
     Args:
-        holdings: every payload file, each path once; best in the order of the paths, since then
-            the same archive gives the same manifest.
+        holdings: gives every payload file, each path once, whenever it is called; best in the
+            order of the paths, since then the same archive gives the same manifest.
         now: dates the bag, if anything changed.
         contact: further fields of ``bag-info.txt``, such as Source-Organization.
     """
     lines = _Lines(holdings)
     hashes = {
-        bag.BAGIT: await vault.write_tag_file(bag.BAGIT, [bag.DECLARATION]),
-        bag.MANIFEST: await vault.write_tag_file(bag.MANIFEST, lines.chunks()),
+        bag.BAGIT: await _put(vault, bag.BAGIT, lambda: [bag.DECLARATION]),
+        bag.MANIFEST: await _put(vault, bag.MANIFEST, lines.chunks),
     }
     info = bag.bag_info(lines.count, lines.bytes, now, AGENT, contact)
-    old = (await vault.read_small(bag.BAG_INFO) or b"").decode(errors="replace")
-    old_tags = (await vault.read_small(bag.TAG_MANIFEST) or b"").decode(errors="replace")
+    old = (await _patiently(lambda: vault.read_small(bag.BAG_INFO)) or b"").decode(errors="replace")
+    old_tags = (await _patiently(lambda: vault.read_small(bag.TAG_MANIFEST)) or b"").decode(
+        errors="replace"
+    )
     same = bag.manifest_line(hashes[bag.MANIFEST], bag.MANIFEST) in old_tags
     if same and bag.undated(old) == bag.undated(info):
         info = old  # only the date would differ
-    hashes[bag.BAG_INFO] = await vault.write_tag_file(bag.BAG_INFO, [info])
-    await vault.write_tag_file(bag.TAG_MANIFEST, [bag.tag_manifest(hashes)])
+    hashes[bag.BAG_INFO] = await _put(vault, bag.BAG_INFO, lambda: [info])
+    await _put(vault, bag.TAG_MANIFEST, lambda: [bag.tag_manifest(hashes)])
+
+
+async def _put(
+    vault: TagFiles, path: str, text: Callable[[], AsyncIterable[str] | Iterable[str]]
+) -> str:
+    """Write a tag file; where no file can be opened for a moment, all of it again."""
+    return await _patiently(lambda: vault.write_tag_file(path, text()))
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(CROWDED_TRIES - 1):
+        try:
+            return await step()
+        except CrowdedError:
+            await anyio.sleep(CROWDED_PAUSE_S)
+    return await step()
 
 
 class _Lines:
     """The manifest's text in chunks, counted on its way."""
 
-    def __init__(self, holdings: AsyncIterable[Holding] | Iterable[Holding]) -> None:
+    def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
         self.count = self.bytes = 0
 
     async def chunks(self) -> AsyncIterator[str]:
+        self.count = self.bytes = 0  # it may be for another try
         lines: list[str] = []
-        async for holding in _each(self._holdings):
+        async for holding in _each(self._holdings()):
             lines.append(bag.manifest_line(holding.sha256, holding.path))
             self.count += 1
             self.bytes += holding.bytes

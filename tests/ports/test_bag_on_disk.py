@@ -13,7 +13,7 @@ import bagit
 import pytest
 
 from archiver.adapters.publish import LocalVault
-from archiver.core.bag import TAG_FILES
+from archiver.core.bag import MANIFEST, TAG_FILES
 from archiver.core.model import Holding, Instant, JobKey, VideoId
 from archiver.errors import DestinationError
 from archiver.records.manifest import write_bag
@@ -51,7 +51,7 @@ def test_the_judge_accepts_the_bag(tmp_path: Path) -> None:
         with opened(tmp_path) as vault:
             holdings = await filled(vault)
             await write_bag(
-                vault, holdings, Instant(0.0), {"Source-Organization": "Caf\u00e9\n\u202e"}
+                vault, lambda: holdings, Instant(0.0), {"Source-Organization": "Caf\u00e9\n\u202e"}
             )
             return holdings
 
@@ -73,7 +73,8 @@ def test_sha256sum_alone_can_check_it(tmp_path: Path) -> None:
 
     async def run() -> None:
         with opened(tmp_path) as vault:
-            await write_bag(vault, await filled(vault), Instant(0.0))
+            holdings = await filled(vault)
+            await write_bag(vault, lambda: holdings, Instant(0.0))
 
     asyncio.run(run())
     for manifest in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
@@ -99,13 +100,13 @@ def test_an_unchanged_bag_is_not_touched(tmp_path: Path) -> None:
                 for holding in holdings:
                     yield holding
 
-            await write_bag(vault, stream(), Instant(DAY))
+            await write_bag(vault, stream, Instant(DAY))
             first = seen()
-            await write_bag(vault, stream(), Instant(9 * DAY))
+            await write_bag(vault, stream, Instant(9 * DAY))
             assert seen() == first
             job = await fetched(vault, JobKey(VideoId(7)))
             holdings += await vault.publish(job, shelf_of(7, "two"))
-            await write_bag(vault, stream(), Instant(9 * DAY))
+            await write_bag(vault, stream, Instant(9 * DAY))
             assert seen() != first
 
     asyncio.run(run())
@@ -117,7 +118,7 @@ def test_an_empty_archive_is_a_bag_too(tmp_path: Path) -> None:
 
     async def run() -> None:
         with opened(tmp_path) as vault:
-            await write_bag(vault, [], Instant(0.0))
+            await write_bag(vault, list, Instant(0.0))
 
     asyncio.run(run())
     manifest = tmp_path / "archive/manifest-sha256.txt"
@@ -139,11 +140,11 @@ def test_a_bag_that_failed_is_whole_after_the_next_time(tmp_path: Path, call: st
             offset = system.calls.count(call)
         with opened(tmp_path, FailingOs(call, errno.EIO, at + offset)) as vault:
             try:
-                await write_bag(vault, holdings, Instant(0.0))
+                await write_bag(vault, lambda: holdings, Instant(0.0))
             except DestinationError as error:
                 assert "disk reports an error" in str(error)  # noqa: PT017
         with opened(tmp_path) as vault:
-            await write_bag(vault, holdings, Instant(0.0))
+            await write_bag(vault, lambda: holdings, Instant(0.0))
 
     asyncio.run(run())
     validate(tmp_path / "archive")
@@ -159,7 +160,7 @@ def test_a_disk_that_fails_for_ever_after_is_told_as_one(tmp_path: Path) -> None
             for call in ("fsync", "unlink"):
                 spoil(system, call)
             with pytest.raises(DestinationError, match="writing a small file"):
-                await write_bag(vault, holdings, Instant(0.0))
+                await write_bag(vault, lambda: holdings, Instant(0.0))
 
     def spoil(system: FailingOs, call: str) -> None:
         def fail(*_: object) -> None:
@@ -193,7 +194,7 @@ def test_many_holdings_stream_through(tmp_path: Path) -> None:
 
     async def run() -> None:
         with opened(tmp_path) as vault:
-            await write_bag(vault, stream(), Instant(0.0))
+            await write_bag(vault, stream, Instant(0.0))
 
     asyncio.run(run())
     assert most < 100
@@ -217,3 +218,20 @@ def test_only_tag_files_are_ever_replaced(tmp_path: Path) -> None:
             assert await vault.read_small("nowhere/b.html") is None
 
     asyncio.run(run())
+
+
+def test_a_moment_without_descriptors_costs_no_line_of_the_manifest(tmp_path: Path) -> None:
+    """Written, and then not to be named: it is written again, as a whole."""
+
+    async def run() -> list[Holding]:
+        with opened(tmp_path) as vault:
+            holdings = await filled(vault)
+        crowded = FailingOs("replace", errno.EMFILE, at=2)
+        with opened(tmp_path, crowded) as vault:
+            await write_bag(vault, lambda: iter(holdings), Instant(0.0))
+        assert crowded.calls.count("replace") == 5  # four files, and one of them again
+        return holdings
+
+    holdings = asyncio.run(run())
+    assert validate(tmp_path / "archive").info["Payload-Oxum"].endswith(f".{len(holdings)}")
+    assert len((tmp_path / "archive" / MANIFEST).read_text().splitlines()) == len(holdings)

@@ -26,7 +26,7 @@ def made(tmp_path: Path, titles: tuple[str, ...] = ("one", "two", "three")) -> l
     async def run() -> list[Holding]:
         with opened(tmp_path) as vault:
             holdings = await filled(vault, titles)
-            await write_bag(vault, holdings, Instant(0.0))
+            await write_bag(vault, lambda: holdings, Instant(0.0))
             return holdings
 
     return asyncio.run(run())
