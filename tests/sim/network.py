@@ -80,7 +80,7 @@ class Network:
     ) -> None:
         self._loop, self._servers, self._way, self._heard = loop, servers, way, heard
         self._chance = random.Random(f"network {seed}")
-        self._latency = random.Random(f"latency {seed}")
+        self._latency, self._seed = random.Random(f"latency {seed}"), seed
         self._server_context = Context()
         self._server_context.run(OWNER.set, "vendor")
         self._ends: dict[str, list[MemoryTransport]] = {}
@@ -119,9 +119,12 @@ class Network:
         await self._first_packets(origin, owner)
         protocol = factory()
         self._count += 1
+        # Dice of its own: aiohttp closes its connections in the order of their addresses in memory,
+        # which must not decide how late the other ends hear of it.
+        latency = random.Random(f"latency {self._seed} of {self._count}")
         pair = join(
             self._loop, (protocol, copy_context()), (self._servers[origin](), self._server_context),
-            self._ways(), self._latency, self._heard, f"{self._count}",
+            self._ways(), latency, self._heard, f"{self._count}",
         )  # fmt: skip
         ends = self._ends.setdefault(owner, [])
         ends[:] = [end for end in ends if not end.is_closing()]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,11 +16,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from tests.sim import http_world
 from tests.sim.http_drawn import FAULTS, draw
 from tests.sim.http_world import lived
+from tests.sim.loop import SimLoop, simulate
+from tests.sim.network import API, Network
 
 TELLS = """
 import json, sys
@@ -101,3 +105,33 @@ def test_a_night_ends_although_the_vendors_clock_goes_to_and_fro(
     outcome = lived(world)
     assert not outcome.failure
     assert outcome.fired["date-skew"] > 5
+
+
+def test_how_late_the_other_ends_hear_of_it_hangs_on_no_order() -> None:
+    """aiohttp closes its connections as a set gives them: by their addresses in memory."""
+    assert closed(1) == closed(-1)
+
+
+def closed(order: int) -> dict[str, float]:
+    """Connections -> when their other ends heard that they were closed, in this order."""
+    loop, heard = SimLoop(0), dict[str, float]()
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.name = f"connection {len(heard)}"
+            heard[self.name] = 0.0
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            heard[self.name] = loop.time()
+
+    network = Network(loop, {API: Server})
+
+    async def open_and_close() -> None:
+        ends = [(await network.connect(API, lambda: ResponseHandler(loop)))[0] for _ in range(4)]
+        for end in ends[::order]:
+            end.abort()
+        await asyncio.sleep(60.0)
+
+    simulate(loop, open_and_close())
+    assert all(heard.values())
+    return heard
