@@ -8,7 +8,7 @@ its key leaves ``busy``, and the ledger is read only to refill the window.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import anyio
@@ -85,6 +85,7 @@ class Engine:
         self._more, self._next_due_at = True, NOW
         self._changed = anyio.Event()
         self._last_progress = world.clock.now()
+        self._looked_once_more = False  # since then
         self._halted: ArchiverError | None = None
 
     async def run(self) -> Ending:
@@ -145,7 +146,7 @@ class Engine:
             return Ending.TIME_UP
         waited_s = now - self._last_progress - self._limits.max_wait_s
         if waited_s >= (_LAST_S if self._busy else 0.0):
-            return Ending.WAITED
+            return None if self._looks_once_more(now) else Ending.WAITED
         if self._busy:
             return None
         if self._halted is not None:
@@ -153,6 +154,23 @@ class Engine:
         if self._next_due_at != NEVER or todo.wake_at != NEVER:
             return None
         return self._at_rest(todo)
+
+    def _looks_once_more(self, now: Instant) -> bool:
+        """No run ends without a look at what it asked for: by the next one it may have run out.
+
+        The first look comes when most files are ready, as far as is known; where that is wrong
+        and later than the run is patient, no night would ever see the file.
+        """
+        if self._looked_once_more:
+            return False
+        self._looked_once_more = True
+        unseen = [
+            job for key, job in self._jobs.items()
+            if job.asked_at is not None and job.state is JobState.REQUESTED
+            and job.polls == 0 and key not in self._busy
+        ]  # fmt: skip
+        self._jobs.update({job.key: replace(job, due_at=now) for job in unseen})
+        return bool(unseen)
 
     def _at_rest(self, todo: Plan) -> Ending | None:
         """Nothing runs and nothing will become due: no more can be done tonight."""
@@ -246,7 +264,7 @@ class Engine:
         self._touched.add(key)
         self._jobs[key] = after
         if is_progress(before, after):
-            self._last_progress = now
+            self._last_progress, self._looked_once_more = now, False
         if after.state.is_final:
             del self._jobs[key]
             self._strikes.pop(key, None)

@@ -25,11 +25,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The vendor is preparing the file; ``reason`` where it said so in a way of its own."""
+    """Not to be had yet, for ``reason``; ``is_made``: the vendor says it is, and not where."""
 
     at: Instant
     due_at: Instant
     reason: str = ""
+    is_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,7 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The vendor has no file and prepares none: it has to be asked (again).
-
-    ``counted`` is False where nothing went wrong: the intent was recorded, the POST never sent.
-    """
+    """The vendor has no file and makes none.  Not ``counted``: because the POST was never sent."""
 
     at: Instant
     due_at: Instant
@@ -228,11 +226,11 @@ def apply(job: Job, event: Event) -> Job:
     match event:
         case Asked(at):
             return replace(after, asked_at=at, due_at=job.due_at)
-        case Pending(at, due_at, reason):
+        case Pending(at, due_at, reason, is_made):
             polls = job.polls + 1 if job.state is S.REQUESTED else 0
             asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong
-            pending = replace(after, asked_at=asked_at, pending_at=at, reason=reason)
-            return replace(pending, due_at=due_at, polls=polls)
+            pending = replace(after, asked_at=asked_at, due_at=due_at, polls=polls, reason=reason)
+            return pending if is_made else replace(pending, pending_at=at)
         case Available(at, link, due_at):
             return replace(after, available_at=at, link=link, due_at=due_at)
         case Unavailable(at, due_at, reason, counted):

@@ -153,7 +153,7 @@ class Job:
     state: JobState = JobState.DISCOVERED
     due_at: Instant = NOW
     asked_at: Instant | None = None
-    pending_at: Instant | None = None  # the last answer that said "not yet"
+    pending_at: Instant | None = None  # the last answer that meant "not made yet"
     available_at: Instant | None = None
     link: Link | None = None
     saved: Saved = NOTHING

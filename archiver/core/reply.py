@@ -70,7 +70,8 @@ def _pending(
         return life.GaveUp(f"not made by the vendor in {policy.pending_most_s / 3600:.0f} hours")
     asked = job if posted else replace(job, polls=job.polls + 1)
     poll_at = schedule.poll_at(asked, now, learnt.generation_s, learnt.window_s, policy)
-    return life.Pending(now, poll_at, f"the vendor says {said!r}" if said else "")
+    reason = f"the vendor says {said!r}" if said else ""
+    return life.Pending(now, poll_at, reason, is_made=said == Readiness.AVAILABLE)
 
 
 def _available(job: Job, link: Link, now: Instant, learnt: Learnt, policy: Policy) -> Event:

@@ -237,6 +237,7 @@ PROGRESS = {"saved": MORE, "most_bytes": 7, **FORGIVEN}
         ("discovered", life.Asked(AT), {"asked_at": AT}),
         ("requested", life.Pending(AT, DUE), {"pending_at": AT, "due_at": DUE, "polls": 4}),
         ("discovered", life.Pending(AT, DUE), {"pending_at": AT, "due_at": DUE, "polls": 0}),
+        ("requested", life.Pending(AT, DUE, is_made=True), {"due_at": DUE, "polls": 4}),
         ("requested", life.Available(AT, OTHER, DUE),
          {"available_at": AT, "link": OTHER, "due_at": DUE}),
         ("requested", life.Unavailable(AT, DUE, "none"),

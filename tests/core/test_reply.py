@@ -65,6 +65,19 @@ def test_available_without_an_address_is_asked_for_again_after_five_polls() -> N
     assert job.due_at > NOW
 
 
+def test_available_without_an_address_tells_nothing_of_how_long_it_took() -> None:
+    """The file was made hours ago; else every new one would be looked at in hours."""
+    job, learnt = replace(REQUESTED, asked_at=NOW, pending_at=NOW), Learnt(4)
+    for at, answer in (
+        (NOW + 20_000, Downloadable(Readiness.PENDING, said="available")),
+        (NOW + 20_060, Downloadable(Readiness.AVAILABLE, Link("https://h/x"))),
+    ):
+        event = heard(job, answer, Instant(at), learnt, Policy(), posted=False)
+        job = apply(job, event)
+    assert job.state is JobState.AVAILABLE
+    assert learnt.generation_s is None
+
+
 def test_an_address_that_says_no_end_is_to_be_fetched_within_a_day() -> None:
     """The shortest window that is documented is assumed for the order, and nothing is refused."""
     _, job = after(REQUESTED, Downloadable(Readiness.AVAILABLE, Link("https://h/x")))
