@@ -8,7 +8,7 @@ its key leaves ``busy``, and the ledger is read only to refill the window.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import anyio
@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event
+from archiver.core.lifecycle import Event, Hindered
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
 from archiver.core.schedule import is_progress, plan
 from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Publish, Step
@@ -116,6 +116,8 @@ class Engine:
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
             self._learnt.planned(idle=self._at_work()[Fetch] < self._downloads)
             ending = self._ending(todo, now)
+            if ending is Ending.WAITED and await self._looks_once_more(now):
+                continue
             if ending is not None:
                 return ending
             # A loop's timers stand still while the machine sleeps: what is due then is seen soon.
@@ -146,7 +148,7 @@ class Engine:
             return Ending.TIME_UP
         waited_s = now - self._last_progress - self._limits.max_wait_s
         if waited_s >= (_LAST_S if self._busy else 0.0):
-            return None if self._looks_once_more(now) else Ending.WAITED
+            return Ending.WAITED
         if self._busy:
             return None
         if self._halted is not None:
@@ -155,7 +157,7 @@ class Engine:
             return None
         return self._at_rest(todo)
 
-    def _looks_once_more(self, now: Instant) -> bool:
+    async def _looks_once_more(self, now: Instant) -> bool:
         """No run ends without a look at what it asked for: by the next one it may have run out.
 
         The first look comes when most files are ready, as far as is known; where that is wrong
@@ -165,11 +167,12 @@ class Engine:
             return False
         self._looked_once_more = True
         unseen = [
-            job for key, job in self._jobs.items()
+            key for key, job in self._jobs.items()
             if job.asked_at is not None and job.state is JobState.REQUESTED
             and job.polls == 0 and key not in self._busy
         ]  # fmt: skip
-        self._jobs.update({job.key: replace(job, due_at=now) for job in unseen})
+        for key in unseen:
+            await self._record(key, Hindered("a last look tonight", due_at=now))
         return bool(unseen)
 
     def _at_rest(self, todo: Plan) -> Ending | None:
