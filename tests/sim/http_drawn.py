@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from archiver.core.steps import Policy
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from tests.sim import network
@@ -61,6 +62,15 @@ class Drawn:
     is_feasible: bool
     is_punctual: bool
     dice: random.Random
+
+    @property
+    def is_near(self) -> bool:
+        """A request is under way for less than the client's margin before an expiry.
+
+        It may need a name, a connection and the call itself, and all of that again for a redirect.
+        """
+        margin_s = min(Policy().margin_most_s, Policy().margin_share * self.config.window_s)
+        return margin_s >= 6 * self.way.latency_s[1]
 
 
 def draw(seed: int, faults: frozenset[str] | None) -> Drawn:
