@@ -13,7 +13,7 @@ from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
 from archiver.core.learning import Learnt
-from archiver.core.listing import listed
+from archiver.core.listing import listed, looks_replaced
 from archiver.core.model import NEVER, Job, JobState
 from archiver.core.summary import SCHEMA, iso
 from archiver.errors import ListingError, WeatherError
@@ -112,6 +112,12 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
         report.api_calls_expected = to.calls.list + _CALLS_A_VIDEO * (
             report.new + report.changed + report.parked
         )
+    stored = report.archived + report.changed
+    if looks_replaced(report.changed, stored) and not options.accept_replaced:
+        observer.said(
+            f"{report.changed} of {stored} archived videos look replaced: "
+            "a run leaves them, unless with --accept-replaced", warning=True,
+        )  # fmt: skip
     report.disk_free = _free_bytes(dest)
     rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
     report.seconds_expected = round(report.bytes_to_fetch / rate, 1)

@@ -11,20 +11,17 @@ from functools import partial
 import anyio
 
 from archiver.account import Account
-from archiver.adapters.clock import SKEW_MOST_S
 from archiver.adapters.descriptors import fitting
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.throttle import Throttle
-from archiver.care.rebuild import take_in
-from archiver.care.waiting import glance, waiting
+from archiver.care.waiting import glance
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
 from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.errors import ArchiverError, ListingError, WeatherError
-from archiver.lister import Lister
 from archiver.met import met
 from archiver.opening import (
     REAL,
@@ -38,6 +35,7 @@ from archiver.opening import (
 from archiver.perform import Hands
 from archiver.ports import Observer
 from archiver.records.manifest import write_bag
+from archiver.stocktaking import Stocktaking
 from archiver.tally import Tally, close, reason_of
 
 _FAILURES_MOST = 1000  # in a report; `archiver status` has the rest
@@ -90,7 +88,7 @@ class _Night:
         self._tally = Tally(observer)
         self._calls = ApiCalls()
         self._began_at = self._clock.now() - self._clock.skew_s
-        self._selected = 0
+        self._stock = Stocktaking(dest, archive.ledger, archive.clock, options, self._tally)
         self._is_listed = False
         self._learnt = Learnt(options.downloads)
 
@@ -139,7 +137,7 @@ class _Night:
             self._tally.watch(vendor.vendor.troubles)
             try:
                 with anyio.move_on_after(self._ends_at - self._clock.now()):
-                    await self._list(vendor)
+                    await self._stock.take(vendor.vendor)
                     self._is_listed = True
                 if not self._is_listed:
                     return Ending.TIME_UP
@@ -165,57 +163,6 @@ class _Night:
         )  # fmt: skip
         return Engine(world, hands, self._learnt, Policy(), limits)
 
-    async def _list(self, to: Connection) -> None:
-        options, ledger = self._options, self._ledger
-        lister = Lister(to.vendor, ledger, self._clock, self._tally)
-        named: set[int] = set()
-        batches = lister.videos(
-            options.sources, options.filter, accept_shrunk=options.accept_shrunk
-        )
-        async for batch in batches:
-            fresh = [c for number, c in lister.channels.items() if number not in named]
-            if fresh:
-                await ledger.add_channels(fresh)
-                named.update(channel.id for channel in fresh)
-            await ledger.reconcile(batch, self._clock.now(), options.variant)
-            await ledger.select([video.id for video in batch])
-            self._selected += len(batch)  # the lister tells each video once
-            self._tally.expect(await ledger.counts(options.variant))
-        selected, now = self._selected, self._clock.now()
-        if there := await take_in(self._dest, ledger, options.variant, now):
-            self._tally.said(
-                f"{there} videos that stand there already were taken in: the ledger is older",
-                warning=True,
-            )
-        await self._take_up_repairs(lister)
-        await ledger.reopen_parked(None, self._clock.now(), "a new run")
-        wanted_bytes = await ledger.wanted_bytes(options.variant)
-        self._tally.expect(await ledger.counts(options.variant), wanted_bytes)
-        if abs(skew_s := self._clock.skew_s) > SKEW_MOST_S:
-            met("L24")
-            self._tally.said(
-                f"this machine's clock is {-skew_s:+.0f} s from the vendor's, which is gone by; "
-                "set it (NTP)", warning=True,
-            )  # fmt: skip
-        self._tally.said(f"{selected} of {lister.listed} listed videos are selected")
-
-    async def _take_up_repairs(self, lister: Lister) -> None:
-        """Damaged videos that the vendor lists no more belong to this run too, if it asks for all.
-
-        Only so it is found out whether they can be had.
-        """
-        options = self._options
-        own, others = await waiting(self._ledger, lister, options.filter, options.variant)
-        await self._ledger.select(own)
-        self._selected += len(own)
-        if own:
-            self._tally.said(f"{len(own)} damaged, no longer listed: the vendor is asked for them")
-        if others:
-            self._tally.said(
-                f"{others} damaged, not selected: they wait for a run that selects them",
-                warning=True,
-            )
-
     async def _look_around(self) -> None:
         """Say what is not as it was stored: files may have changed behind our back."""
         seen = await glance(self._dest, self._ledger)
@@ -232,7 +179,7 @@ class _Night:
         failures = await ledger.failures(_FAILURES_MOST, selected=self._options.variant)
         failures = [replace(failure, reason=reason_of(failure)) for failure in failures]
         summary = self._tally.summary(
-            self._started_at, clock.now(), self._calls, self._selected, counts, failures
+            self._started_at, clock.now(), self._calls, self._stock.selected, counts, failures
         )
         close(summary, ending, error, is_listed=self._is_listed)
         await write_bag(self._archive.vault, ledger.holdings, clock.now())

@@ -51,6 +51,7 @@ class RunOptions:
     max_duration_s: float | None = None
     max_wait_s: float = 6 * 3600.0
     accept_shrunk: bool = False
+    accept_replaced: bool = False  # although more than a tenth of the archive looks replaced
     name: str | None = None  # how videos are called, where the archive is made
 
 

@@ -31,7 +31,8 @@ _SECRET_MOST_BYTES: Final = 65_536
 
 _TEXT, _NUMBER, _AMOUNT, _FLAG = (str,), (int,), (int, float, str), (bool,)
 FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
-    "accept_shrunk": _FLAG, "ca_file": _TEXT, "demo_to": _TEXT, "demo_videos": _NUMBER,
+    "accept_replaced": _FLAG, "accept_shrunk": _FLAG, "ca_file": _TEXT, "demo_to": _TEXT,
+    "demo_videos": _NUMBER,
     "downloads": _NUMBER, "dry_run": _FLAG, "format": _TEXT, "json": _FLAG, "limit": _NUMBER,
     "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT, "list_state": _TEXT,
     "list_text": _TEXT, "list_until": _TEXT, "log_format": _TEXT, "match": _TEXT,

@@ -142,6 +142,11 @@ variant = option(
 shrunk = option(
     "--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos."
 )
+replaced = option(
+    "--accept-replaced",
+    is_flag=True,
+    help="Believe a listing in which more than a tenth of the archive looks replaced.",
+)
 quiet = option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
 verbose = option("--verbose", "-v", is_flag=True, help="Say every step.")
 
@@ -222,7 +227,8 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         variant=given.get("format", "mp4"), downloads=given.get("downloads", 8),
         requests=given.get("requests", 8), limit_rate=given.get("limit_rate"),
         max_duration_s=given.get("max_duration"), max_wait_s=given.get("max_wait", 21_600.0),
-        accept_shrunk=given.get("accept_shrunk", False), name=given.get("name"),
+        accept_shrunk=given.get("accept_shrunk", False),
+        accept_replaced=given.get("accept_replaced", False), name=given.get("name"),
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.destination()
 @options.variant
 @options.shrunk
+@options.replaced
 @options.as_json
 @options.quiet
 @options.verbose

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 )
 @option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
 @options.shrunk
+@options.replaced
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")
 @options.as_json
 @option(

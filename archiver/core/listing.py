@@ -20,6 +20,10 @@ WORDS: tuple[Word, ...] = ("new", "changed", "renamed", "reopened", "skipped", "
 LENGTH_TOLERANCE_S = 1.0  # two pages of the API round one length differently
 GONE_AT_LEAST_S = 20 * 3600.0  # one reopening a night: a listing may lag behind a deletion
 STILL_RECORDING = "still being recorded"
+REPLACED_SHARE = 0.1  # of the archive: more than that in one night is no owner's doing
+REPLACED_LEAST = 3  # of a handful, a tenth is soon replaced
+HELD = "looks replaced, like many others: left for --accept-replaced"
+ACCEPTED = "replaced, which was accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,20 @@ def asked(job: Job, seen: Video) -> Job:
     if seen.recording:
         return job
     return _completed(_expecting(job, seen), job)
+
+
+def is_unasked_replacement(job: Job) -> bool:
+    """*job* is a video's next version that only a listing speaks of: nothing was done for it yet.
+
+    A version that was asked for once and came back has a reason, as has a damaged one.
+    """
+    waits = job.state is JobState.DISCOVERED and job.asked_at is None
+    return waits and job.key.version > 1 and job.reason in ("", HELD)
+
+
+def looks_replaced(count: int, stored: int = 0) -> bool:
+    """So many of *stored* archived videos cannot all have been replaced since the last night."""
+    return count >= REPLACED_LEAST and count > stored * REPLACED_SHARE
 
 
 def _skipped(job: Job) -> Change:

@@ -147,6 +147,34 @@ def test_a_new_title_is_told_unless_something_stronger_happened() -> None:
     assert listed(known(archived, before), bigger, NOW, "mp4").word == "changed"
 
 
+@pytest.mark.parametrize(
+    ("job", "waits"),
+    [
+        (Job(replace(KEY, version=2)), True),
+        (Job(replace(KEY, version=2), reason=listing.HELD), True),
+        (Job(replace(KEY, version=2), reason=listing.ACCEPTED), False),
+        (Job(replace(KEY, version=2), reason="damaged"), False),
+        (Job(replace(KEY, version=2), asked_at=NOW), False),
+        (Job(replace(KEY, version=2), JobState.REQUESTED), False),
+        (Job(KEY), False),
+    ],
+)
+def test_a_next_version_is_unasked_until_something_was_done_for_it(job: Job, waits: bool) -> None:
+    """What was accepted, asked for or damaged is not held again."""
+    assert listing.is_unasked_replacement(job) is waits
+
+
+@pytest.mark.parametrize(
+    ("count", "stored", "too_many"),
+    [(2, 2, False), (3, 30, False), (3, 29, True), (11, 100, True), (10, 100, False)],
+)
+def test_more_than_a_tenth_of_the_archive_is_not_replaced_in_a_night(
+    count: int, stored: int, too_many: bool
+) -> None:
+    """Two of two may be an owner's doing; eleven of a hundred are the vendor's."""
+    assert listing.looks_replaced(count, stored) is too_many
+
+
 VIDEOS = st.builds(
     Video, st.just(VideoId(7)), st.sampled_from(["a", "b"]), recording=st.booleans(),
     size_bytes=st.none() | st.integers(0, 2), length_s=st.none() | st.floats(0, 3),

@@ -196,6 +196,7 @@ class _World:
         return RunOptions(
             sources=(AccountSource(),), downloads=drawn.downloads, requests=drawn.requests,
             limit_rate=drawn.limit_rate, max_wait_s=drawn.max_wait_s, accept_shrunk=True,
+            accept_replaced=True,
         )  # fmt: skip
 
     def _plan_the_end(self, process: _Process) -> None:

@@ -15,6 +15,7 @@ import anyio
 import bagit
 
 from archiver import archive
+from archiver.core.listing import HELD
 from archiver.core.model import NEVER, JobState, VideoId
 from archiver.core.selection import AccountSource, Filter, VideoSource
 from archiver.core.summary import Summary
@@ -250,6 +251,38 @@ def test_a_listing_that_lost_half_is_refused_until_it_is_accepted(tmp_path: Path
             assert states == {JobState.ARCHIVED: 10}
 
     hastily(story())
+
+
+def test_an_archive_that_looks_replaced_is_left_until_it_is_accepted(tmp_path: Path) -> None:
+    """A vendor that counts sizes anew looks like this; what is new is archived all the same."""
+
+    async def story() -> None:
+        async with emulator(videos=12, size=SMALL, channels=1) as vendor:
+            assert (await night(tmp_path, vendor)).exit_code == 0
+            ids = list(vendor.world.account.videos)
+            for number in ids[:4]:
+                vendor.world.replace_video(number, size=70_000)
+            vendor.world.add_video(title="New and as it should be")
+            for fresh in (1, 0):
+                watcher = Watcher()
+                held = await night(tmp_path, vendor, watcher)
+                assert (held.exit_code, held.outcome) == (1, "partial")
+                assert (held.archived, held.remaining, held.gone) == (fresh, 4, 0)
+                assert {each.reason for each in held.failures} == {HELD}
+                assert any("--accept-replaced" in word for word in watcher.words)
+            later: dict[str, Any] = {"accept_replaced": True, "max_duration_s": 0.5}
+            begun = await night(tmp_path, vendor, **later)
+            assert begun.remaining, "all was done in time: the test proves nothing"
+            went_on = await night(tmp_path, vendor)
+            assert (went_on.exit_code, went_on.remaining) == (0, 0)
+            rows = [row.as_json() async for row in archive.catalogue(str(tmp_path))]
+            assert sorted(row["id"] for row in rows if row["version"] == 2) == sorted(
+                map(str, ids[:4])
+            )
+            assert listing_alone(await night(tmp_path, vendor))
+
+    hastily(story())
+    bagit.Bag(str(tmp_path)).validate()
 
 
 def test_an_empty_listing_is_an_error_and_an_empty_selection_is_none(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from archiver.adapters.ledger import catalogue, intake, selection, standing
+from archiver.adapters.ledger import catalogue, intake, replacing, selection, standing
 from archiver.adapters.ledger.catalogue import Entry, Filter
 from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
@@ -65,6 +65,10 @@ class Reader:
     async def wanted_bytes(self, variant: str) -> int | None:
         """How large the selected videos are that a run has to fetch; None where nobody knows."""
         return await self._writer.read(partial(selection.wanted_bytes, variant=variant))
+
+    async def unasked_replacements(self, variant: str) -> list[Job]:
+        """The selected videos' next versions for which nothing was done yet."""
+        return await self._writer.read(partial(replacing.unasked, variant=variant))
 
     async def all_counts(self, variant: str | None = None) -> Mapping[JobState, int]:
         """How many videos of the whole archive stand in each state."""

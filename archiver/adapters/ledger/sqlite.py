@@ -14,7 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from archiver.adapters.ledger import adoption, intake, opening, selection, standing, still
+from archiver.adapters.ledger import (
+    adoption,
+    intake,
+    opening,
+    replacing,
+    selection,
+    standing,
+    still,
+)
 from archiver.adapters.ledger.adoption import Gathered
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
@@ -116,6 +124,15 @@ class SqliteLedger(Reader):
         return await self._writer.write(
             functools.partial(intake.reopen_parked, ids=ids, reason=reason, at=at)
         )
+
+    async def hold_replacements(self, jobs: Sequence[Job], at: Instant) -> None:
+        """Leave next versions for a run that accepts them: out of this run's windows."""
+        await self._writer.write(functools.partial(replacing.hold, jobs=jobs, at=at))
+        await self._writer.read(functools.partial(replacing.leave, jobs=jobs))
+
+    async def accept_replacements(self, jobs: Sequence[Job], at: Instant) -> None:
+        """Let next versions through, in the runs to come as well."""
+        await self._writer.write(functools.partial(replacing.accept, jobs=jobs, at=at))
 
     async def adopt(self, found: Sequence[Gathered], at: Instant) -> int:
         """Take in what stands in the archive already; how many videos became archived by that."""
