@@ -17,7 +17,7 @@ from archiver.met import met
 TITLE_BYTES_MOST = 80
 NAME_BYTES_MOST = 255
 PATH_UNITS_MOST = 200  # UTF-16 units below DEST: leaves Windows' 260 some room for DEST itself
-SUFFIX_MOST = 24  # " v999" + " (2)" + ".info.json" or ".zh-hant-00.vtt"
+SUFFIX_MOST = 24  # " v999" or " r999", " (2)", and ".info.json" or ".zh-hant-00.vtt"
 CHANNEL_UNITS_MOST = 70  # leaves a video's title 24 units beside a nine-digit ID
 LANGUAGE_MOST = 10
 TEMPLATE = "{date} {title} [{id}]"
@@ -33,7 +33,8 @@ _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [device + digit for device in ("com", "lpt") for digit in "0123456789"]
 )
-_EXTENSIONS = {"video": ("mp4", "flv"), "thumbnail": ("jpg", "png")}
+_EXTENSIONS = {"video": ("mp4", "flv"), "thumbnail": ("jpg", "png", "webp")}
+_REVISED = frozenset({"thumbnail", "caption", "details"})  # their version counts revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,15 @@ def place_for(video: Video, channel: str, template: str = TEMPLATE) -> Place:
 def file_name(stem: str, kind: str, variant: str, version: int) -> str:
     """Return a file's name: ``stem.mp4``, ``stem v2.mp4``, ``stem.info.json``, ``stem.en-00.vtt``.
 
+    A video's and its sidecar's version is the video's, ``v2``; that of an extra counts what became
+    of it later, ``stem r2.jpg``.  A later sidecar, ``stem r2.info.json``, is of kind ``details``.
+
     Raises:
         ValueError: a kind or an extension that is not ours.
     """
-    named = stem if version == 1 else f"{stem} v{version}"
-    if kind == "info":
+    letter = "r" if kind in _REVISED else "v"
+    named = stem if version == 1 else f"{stem} {letter}{version}"
+    if kind in ("info", "details"):
         return f"{named}.info.json"
     if kind == "chat":
         return f"{named}.chat.json"

@@ -30,7 +30,10 @@ VIDEO = Video(
     created_at=Instant(86400.0),
 )
 TEMPLATES = (naming.TEMPLATE, "{title} [{id}]", "[{id}]", "{date} \U0001f3ac {title}ABCD [{id}]")
-NAMES = (("info", "mp4"), ("video", "mp4"), ("caption", "zh-hant-00"), ("thumbnail", "jpg"))
+NAMES = (
+    ("info", "mp4"), ("video", "mp4"), ("caption", "zh-hant-00"),
+    ("thumbnail", "webp"), ("details", "json"),
+)  # fmt: skip
 
 
 def test_names_are_those_of_the_public_page() -> None:
@@ -46,6 +49,7 @@ def test_names_are_those_of_the_public_page() -> None:
     assert naming.file_name(stem, "thumbnail", "jpg", 1) == f"{stem}.jpg"
     assert naming.file_name(stem, "caption", "en-00", 1) == f"{stem}.en-00.vtt"
     assert naming.file_name(stem, "chat", "json", 1) == f"{stem}.chat.json"
+    assert naming.file_name("channel", "details", "json", 1) == "channel.info.json"
     assert naming.channel_folder(None, "whatever") == "account"
 
 
@@ -189,6 +193,15 @@ def test_display_is_one_harmless_line(text: str) -> None:
     )
     assert not set(shown) & set("\x1b\u202e\u2066\u200b\ufeff")
     shown.encode()
+
+
+def test_what_comes_later_stands_beside_what_there_is() -> None:
+    """A revision of an extra is no version of the video."""
+    assert naming.file_name("s", "details", "json", 2) == "s r2.info.json"
+    assert naming.file_name("s", "thumbnail", "webp", 3) == "s r3.webp"
+    assert naming.file_name("s", "caption", "en-00", 2) == "s r2.en-00.vtt"
+    assert naming.file_name("s", "info", "mp4", 2) == "s v2.info.json"
+    assert naming.numbered("s r2.info.json", 2) == "s r2 (2).info.json"
 
 
 def test_extensions_come_from_our_list() -> None:

@@ -18,6 +18,7 @@ from archiver.account import Account
 from archiver.adapters.clock import WaitingClock
 from archiver.adapters.vendor import values, wire
 from archiver.adapters.vendor.call import Caller
+from archiver.adapters.vendor.extras import ExtrasClient
 from archiver.adapters.vendor.listing import MAX_WAIT_S, Lister, Query
 from archiver.adapters.vendor.pace import Pace
 from archiver.adapters.vendor.token import SecretStyle, TokenSource
@@ -80,6 +81,7 @@ class VendorClient:
         pace = Pace(clock, self.calls, salt=account.client_id)
         self._caller = Caller(session, account, self.tokens, pace, self.weather, clock, requests)
         self._lister = Lister(self._caller, max_wait_s)
+        self.extras = ExtrasClient(self._caller)
 
     async def close(self) -> None:
         """End what runs in the background; the session is its owner's to close."""

@@ -120,8 +120,8 @@ def text(value: object) -> str:
         return ""
 
 
-def compact(value: Json) -> str:
-    """The object as compact JSON; lone surrogates stay escaped, so it is valid UTF-8."""
+def compact(value: object) -> str:
+    """The value as compact JSON; lone surrogates stay escaped, so it is valid UTF-8."""
     try:
         shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         shown.encode("utf-8")

@@ -1,0 +1,150 @@
+"""The answers about a video, or a channel, as one document, and whether a later one says more.
+
+Rule 1: what was received is kept as received; names are added beside it, nothing is taken out.
+Rule 2: what moves by itself (views, addresses' signatures) is no change, nor is what is not told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archiver.core.extras import (
+    AUDIO_TRACKS,
+    CAPTIONS,
+    CUSTOM_METADATA,
+    DETAILS,
+    LABELS,
+    NAMES,
+    Playlist,
+)
+
+LOCKS, PLAYLISTS = "locks", "playlists"
+KEYS = (*NAMES, LOCKS, PLAYLISTS)
+CHANNEL_KEYS = ("channel", PLAYLISTS)
+_MOVING = frozenset({"views", "views_total", "view_count", "stats", "media_urls", "viewers"})
+_OWNERS_WORDS = frozenset({"title", "description"})  # an address in them is a text
+_ORDER = {CAPTIONS: "language", AUDIO_TRACKS: "id", PLAYLISTS: "id", LABELS: "label_id"}
+
+
+def composed(
+    answers: Mapping[str, str],
+    fields: str = "null",
+    playlists: Sequence[Playlist] | None = None,
+) -> dict[str, Any]:
+    """What ``info.json`` says beside its outer keys; only what is known is in it.
+
+    Args:
+        answers: by name (``core.extras.NAMES``), as JSON; ``null`` for one that is not there.
+        fields: the custom metadata's fields, as JSON.
+        playlists: in which the video is; None where nobody asked.
+    """
+    read = {name: _parsed(answers[name]) for name in NAMES if name in answers}
+    document = {name: value for name, value in read.items() if value is not None}
+    details = document.get(DETAILS)
+    if isinstance(details, dict) and "locks" in details:
+        document[LOCKS] = details["locks"]
+    if CUSTOM_METADATA in document:
+        document[CUSTOM_METADATA] = _named(document[CUSTOM_METADATA], _field_names(fields))
+    if playlists is not None:
+        document[PLAYLISTS] = [{"id": str(each.id), "title": each.title} for each in playlists]
+    return document
+
+
+def channel_document(raw: str, playlists: Sequence[Playlist] | None) -> dict[str, Any]:
+    """What ``channel.info.json`` says: details as received, and the playlists with their videos."""
+    document: dict[str, Any] = {"channel": _parsed(raw)}
+    if playlists is not None:
+        document[PLAYLISTS] = [
+            {
+                "id": str(each.id),
+                "title": each.title,
+                "videos": [str(video_id) for video_id in each.videos],
+                "playlist": _parsed(each.raw),
+            }
+            for each in playlists
+        ]
+    return document
+
+
+def is_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """*after* says something else than *before*, or more.
+
+    Both are documents, perhaps with other keys beside ours, as an ``info.json`` has them; a key
+    that *after* lacks is no change.
+    """
+    ours = [name for name in (*KEYS, "channel") if name != LOCKS and name in after]
+    return any(_settled(name, before.get(name)) != _settled(name, after[name]) for name in ours)
+
+
+def _settled(name: str, value: Any) -> str:
+    """*value* without what moves by itself, as a text that can be compared."""
+    if name in (DETAILS, "channel", PLAYLISTS):
+        value = _still(value)
+    value = _filled(value)
+    if name in _ORDER and isinstance(value, list):
+        value = sorted(value, key=lambda each: _rank(each, _ORDER[name]))
+    return json.dumps(value, sort_keys=True)
+
+
+def _rank(value: Any, key: str) -> str:
+    return json.dumps(value.get(key) if isinstance(value, dict) else value, sort_keys=True)
+
+
+def _still(value: Any, key: str = "") -> Any:
+    """Without counters, and every address without its query, where signatures are."""
+    if isinstance(value, dict):
+        return {name: _still(part, name) for name, part in value.items() if name not in _MOVING}
+    if isinstance(value, list):
+        return [_still(part, key) for part in value]
+    if isinstance(value, str) and key not in _OWNERS_WORDS:
+        is_address = value.startswith(("http://", "https://"))
+        return value.partition("?")[0] if is_address else value
+    return value
+
+
+def _filled(value: Any) -> Any:
+    """``{}`` and ``[]`` stand for each other and for nothing; so does null."""
+    if isinstance(value, dict):
+        parts = {name: _filled(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part is not None} or None
+    if isinstance(value, list):
+        return [_filled(part) for part in value] or None
+    return value
+
+
+def _field_names(fields: str) -> dict[str, str]:
+    found = _parsed(fields)
+    listed = list(found.values()) if isinstance(found, dict) else found
+    names: dict[str, str] = {}
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, dict):
+            number, name = each.get("id", each.get("field_id")), each.get("name")
+            if isinstance(number, str | int) and isinstance(name, str):
+                names[str(number)] = name
+    return names
+
+
+def _named(metadata: Any, names: Mapping[str, str]) -> Any:
+    """Each value with its field's name beside it, where the field is known."""
+    if isinstance(metadata, dict):
+        return {key: _named_value(each, names) for key, each in metadata.items()}
+    if isinstance(metadata, list):
+        return [_named_value(each, names) for each in metadata]
+    return metadata
+
+
+def _named_value(value: Any, names: Mapping[str, str]) -> Any:
+    if not isinstance(value, dict) or "field_name" in value:
+        return value
+    number = value.get("field_id")
+    name = names.get(str(number)) if isinstance(number, str | int) else None
+    return value if name is None else {**value, "field_name": name}
+
+
+def _parsed(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
