@@ -29,6 +29,7 @@ from archiver.core.model import Format
 from archiver.core.naming import TEMPLATE, Names
 from archiver.core.selection import ALL, Filter, Source
 from archiver.core.summary import ApiCalls
+from archiver.core.timetable import Rate
 from archiver.core.weather import Weather
 from archiver.errors import DestinationError, LedgerLostError, SettingsError
 from archiver.records.manifest import write_bag
@@ -47,7 +48,7 @@ class RunOptions:
     variant: Format = "mp4"
     downloads: int = 8
     requests: int = 8
-    limit_rate: float | None = None
+    limit_rate: Rate = None
     max_duration_s: float | None = None
     max_wait_s: float = 6 * 3600.0
     accept_shrunk: bool = False

@@ -4,36 +4,59 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+from archiver.core.model import Instant
+from archiver.core.timetable import DAY_MINUTES, Rate, Timetable
 from archiver.ports import Clock
 
 
+def minute_of_week(at: Instant) -> int:
+    """Minutes since Monday, 0:00, by this machine's time of day."""
+    here = datetime.fromtimestamp(at, UTC).astimezone()
+    return here.weekday() * DAY_MINUTES + here.hour * 60 + here.minute
+
+
 class Throttle:
-    """Lets *rate_bytes_s* bytes a second pass; None: everything, at no cost.
+    """Lets so many bytes a second pass; None: everything, at no cost.
 
     Every caller books the next stretch of the line and waits for its end, so each gets a share
     and none is passed by.  Time in which nobody took anything is not saved up.
+
+    Args:
+        rate: bytes a second, or a timetable of such.
+        minute: of the week, by the user's time of day; only a timetable asks.
     """
 
     def __init__(
         self,
-        rate_bytes_s: float | None,
+        rate: Rate,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        minute: Callable[[Instant], int] = minute_of_week,
     ) -> None:
-        if rate_bytes_s is not None and not rate_bytes_s > 0:
+        if isinstance(rate, int | float) and not rate > 0:
             raise ValueError("a rate is more than nothing")
-        self.rate_bytes_s, self._clock, self._sleep = rate_bytes_s, clock, sleep
+        self._rate, self._clock, self._sleep, self._minute = rate, clock, sleep, minute
         self._free_at, self._seen_at = 0.0, 0.0
 
     async def pay(self, count: int) -> bool:
         """Wait until *count* bytes, which came already, fit the rate; True where there is one."""
-        if self.rate_bytes_s is None:
+        if self._rate is None:
             return False
         now = self._clock.now()
         # The clock follows the server's: set back, it must not hold everybody up for so long.
         self._free_at += min(0.0, now - self._seen_at)
         self._seen_at = now
-        self._free_at = max(now, self._free_at) + count / self.rate_bytes_s
+        rate_bytes_s = self._rate_at(now)
+        if rate_bytes_s is None:
+            self._free_at = now  # what was booked at a slower rate need not be waited for
+            return False
+        self._free_at = max(now, self._free_at) + count / rate_bytes_s
         await self._sleep(self._free_at - now)
         return True
+
+    def _rate_at(self, now: Instant) -> float | None:
+        if isinstance(self._rate, Timetable):
+            return self._rate.rate_at(self._minute(now))
+        return self._rate

@@ -16,7 +16,7 @@ import click
 
 from archiver import settings
 from archiver.account import Account
-from archiver.core import naming, selection
+from archiver.core import naming, selection, timetable
 from archiver.core.model import Instant
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
-SIZE = Text("SIZE", selection.parse_size)
+RATE = Text("RATE", timetable.parse_rate)
 SHARE = Text("SHARE", selection.parse_share)
 SPAN = Text("SPAN", selection.parse_span)
 PATTERN = Text("REGEX", selection.parse_pattern)

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 )
 @option(
     "--limit-rate",
-    type=options.SIZE,
+    type=options.RATE,
     metavar="RATE",
-    help="Bytes a second over all downloads, as 20M.",
+    help="Bytes a second over all downloads, as 20M; or a timetable, as '08:00,2M 18:00,off'.",
 )
 @option(
     "--max-duration", type=options.SPAN, metavar="SPAN", help="End cleanly after this long, as 6h."

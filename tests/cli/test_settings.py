@@ -36,7 +36,7 @@ def write(tmp_path: Path) -> Write:
 
 @click.command()
 @option("--downloads", type=options.PARALLEL, default=8)
-@option("--limit-rate", type=options.SIZE)
+@option("--limit-rate", type=options.RATE)
 @option("--quiet", is_flag=True)
 @options.destination()
 @options.config

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from archiver.adapters.throttle import Throttle
+from archiver.adapters.throttle import Throttle, minute_of_week
 from archiver.core.model import Instant
+from archiver.core.timetable import parse_rate
 
 
 class Hand:
@@ -79,3 +81,34 @@ def test_a_clock_set_back_holds_nobody_up() -> None:
 
     asyncio.run(main())
     assert hand.slept == [1.0, 2.0]
+
+
+def test_a_timetable_is_followed_while_bytes_come() -> None:
+    """At its minute another rate holds; what was booked at the slow rate is not waited for."""
+    hand = Hand()
+    minutes = {1000.0: 479, 2000.0: 480, 3000.0: 1080, 4000.0: 480}
+    throttle = Throttle(
+        parse_rate("08:00,100 18:00,off"), hand, hand.sleep, lambda at: minutes[float(at)]
+    )
+    limited = []
+
+    async def main() -> None:
+        for hand.at in minutes:
+            limited.append(await throttle.pay(200_000))
+
+    asyncio.run(main())
+    assert limited == [False, True, False, True]
+    assert hand.slept == [2000.0, 2000.0]
+
+
+def test_the_minute_of_the_week_is_the_machines_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timetable is written by somebody who looks at the clock on the wall."""
+    sunday_evening = Instant(1_700_000_000.0 - 2 * 86_400)  # 2023-11-12 22:13:20 UTC
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert minute_of_week(sunday_evening) == 6 * 1440 + 23 * 60 + 13
+        assert minute_of_week(Instant(sunday_evening + 3600)) == 13, "it is Monday there"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
