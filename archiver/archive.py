@@ -1,4 +1,4 @@
-"""The archive as a library: what the commands call, and anybody else may.
+"""The work, by one name each: what the commands call, and the library for other programs.
 
 ``run`` archives, ``plan`` says what it would do, ``retry`` puts parked videos back, ``repair`` has
 damaged files fetched again; the others answer questions.  Each raises

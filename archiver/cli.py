@@ -17,9 +17,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from archiver import __version__
 from archiver.errors import ArchiverError
 from archiver.met import met
+from archiver.version import __version__
 
 COMMANDS: Final = {
     "demo": "Try it now: archive a made-up channel, without an account.",

@@ -25,8 +25,8 @@ from archiver.errors import ArchiverError, ListingError, WeatherError
 from archiver.met import met
 from archiver.opening import (
     REAL,
-    Archive,
     Connection,
+    HeldArchive,
     RunOptions,
     Surroundings,
     changing,
@@ -76,7 +76,7 @@ class _Night:
     def __init__(
         self,
         dest: str,
-        archive: Archive,
+        archive: HeldArchive,
         account: Account,
         options: RunOptions,
         observer: Observer,

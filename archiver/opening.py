@@ -27,7 +27,7 @@ from archiver.care.recover import recover
 from archiver.core.bag import MANIFEST, TAG_FILES
 from archiver.core.model import Format
 from archiver.core.naming import TEMPLATE, Names
-from archiver.core.selection import ALL, Filter, Source
+from archiver.core.selection import ALL, AccountSource, Filter, Source
 from archiver.core.summary import ApiCalls
 from archiver.core.timetable import Rate
 from archiver.core.weather import Weather
@@ -43,7 +43,7 @@ _TEMPLATE_KEY = "name template"
 class RunOptions:
     """What a run is asked to do.  Durations in seconds, rates in bytes a second."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = (AccountSource(),)
     filter: Filter = ALL
     variant: Format = "mp4"
     downloads: int = 8
@@ -69,8 +69,8 @@ REAL = Surroundings()
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
-    """An archive that this process alone may change."""
+class HeldArchive:
+    """An archive under its lock: this process alone may change it."""
 
     vault: LocalVault
     ledger: SqliteLedger
@@ -86,7 +86,7 @@ async def changing(
     say: Callable[[str], None] = lambda _text: None,
     as_it_stands: bool = False,
     surroundings: Surroundings = REAL,
-) -> AsyncIterator[Archive]:
+) -> AsyncIterator[HeldArchive]:
     """Open *dest* under its lock, finish what a crash left, and bring the bag up to date.
 
     Args:
@@ -115,7 +115,7 @@ async def changing(
             await recover(vault, ledger, clock)
             if not as_it_stands:
                 await write_bag(vault, ledger.holdings, clock.now())
-            yield Archive(vault, ledger, clock)
+            yield HeldArchive(vault, ledger, clock)
 
 
 def standing(dest: str) -> Path:

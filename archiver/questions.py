@@ -15,7 +15,16 @@ from archiver.adapters.lock import running
 from archiver.care import verify as care
 from archiver.care.repair import Mended, explain
 from archiver.care.repair import repair as mend
-from archiver.core.model import DAY_S, NEVER, ChannelId, Holding, Instant, JobState, VideoId
+from archiver.core.model import (
+    DAY_S,
+    NEVER,
+    ChannelId,
+    Holding,
+    Instant,
+    JobState,
+    Video,
+    VideoId,
+)
 from archiver.core.summary import SCHEMA, Failure, iso
 from archiver.opening import PRIVATE, REAL, Surroundings, changing, reading
 from archiver.records.manifest import write_bag
@@ -71,6 +80,21 @@ class CatalogueRow:
     """One stored version of a video, or what is still wanted in its place."""
 
     entry: Entry
+
+    @property
+    def video(self) -> Video:
+        """The video, as the vendor last described it."""
+        return self.entry.video
+
+    @property
+    def state(self) -> JobState:
+        """Where this version stands."""
+        return self.entry.job.state
+
+    @property
+    def holding(self) -> Holding | None:
+        """The file in the archive, if it is there: path, bytes, SHA-256."""
+        return self.entry.holding
 
     def as_json(self) -> dict[str, Any]:
         """One line of ``list --json``."""

@@ -1,19 +1,12 @@
 """Archive one channel from Python.  The built-in emulator stands in for the vendor.
 
-For the real one, leave the two addresses out:
-``Account(client_id="…", client_secret=Secret("…"))``.
+For the real one: ``account = archiver.load_account()``, which is what the commands use.
 """
 
 import asyncio
 import sys
-import time
 
-import anyio
-
-from archiver import archive
-from archiver.account import Account, Secret
-from archiver.console_lines import Lines
-from archiver.core.selection import parse_source
+from archiver import Account, Archive, Secret, events
 from archiver.emulator.server import Emulator, EmulatorConfig
 
 
@@ -27,13 +20,19 @@ async def main(dest: str) -> int:
             client_secret=Secret(vendor.client_secret),
         )
         channel = min(vendor.world.account.channels)
-        options = archive.RunOptions(sources=(parse_source(f"channel:{channel}"),))
-        watching = Lines(sys.stderr, time.time)
-        summary = await archive.run(dest, account, options, watching, anyio.Event())
-    print(f"{summary.outcome}: {summary.archived} of {summary.selected} videos archived now")
-    async for row in archive.catalogue(dest):
-        print(row.as_json()["sha256"], row.as_json()["path"])
-    return summary.exit_code
+        async with Archive.open(dest, account=account) as archive:
+            run = archive.run(f"channel:{channel}")
+            async for event in run:
+                match event:
+                    case events.Archived(_, holdings):
+                        print(holdings[0].sha256, holdings[0].path)
+                    case events.Note(text, warning=True) | events.Postponed(reason=text):
+                        print(text, file=sys.stderr)
+                    case _:  # downloads that begin and grow, states that change
+                        pass
+    done = run.summary
+    print(f"{done.outcome}: {done.archived} of {done.selected} videos archived now")
+    return done.exit_code
 
 
 if __name__ == "__main__":

@@ -2,14 +2,8 @@
 
 import asyncio
 import sys
-import time
 
-import anyio
-
-from archiver import archive
-from archiver.account import Account, Secret
-from archiver.console_lines import WARNING, Lines
-from archiver.core.selection import AccountSource, Filter
+from archiver import Account, Archive, Filter, RunOptions, Secret
 from archiver.emulator.server import Emulator, EmulatorConfig
 
 
@@ -20,16 +14,16 @@ async def main(dest: str) -> int:
             api_url=vendor.api_url, token_url=vendor.token_url, client_id=vendor.client_id,
             client_secret=Secret(vendor.client_secret),
         )  # fmt: skip
-        quiet = Lines(sys.stderr, time.time, least=WARNING)
-        two = archive.RunOptions(sources=(AccountSource(),), filter=Filter(limit=2))
-        await archive.run(dest, account, two, quiet, anyio.Event())
-        plan = await archive.plan(
-            dest, account, archive.RunOptions(sources=(AccountSource(),)), quiet
-        )
+        async with Archive.open(dest, account=account) as archive:
+            await archive.run(options=RunOptions(filter=Filter(limit=2))).wait()
+            plan = await archive.plan("account")
     print(f"still missing: {plan.new} videos, about {plan.bytes_to_fetch:,} bytes")
-    status = await archive.status(dest)
-    print("states:", {str(state): count for state, count in status.states.items() if count})
-    verdict = await archive.verify(dest)
+    async with Archive.open(dest) as archive:  # what is here can be asked without an account
+        states = (await archive.status()).states
+        print("states:", {str(state): count for state, count in states.items() if count})
+        async for row in archive.videos():
+            print(row.video.id, row.state, row.holding.path if row.holding else row.video.title)
+        verdict = await archive.verify()
     print("all files match" if verdict.exit_code == 0 else verdict.as_json())
     return verdict.exit_code
 

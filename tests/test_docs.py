@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
 import click
 import pytest
 
+import archiver
 from archiver import cli, errors, settings
 from archiver.archive import PlanReport, StatusReport
 from archiver.care.verify import Verdict
@@ -150,6 +152,27 @@ def test_every_state_and_the_drawn_life_cycle_are_documented() -> None:
     assert told == {str(state) for state in JobState}
     drawn = {kind.__name__ for kind in Event.__args__ if kind.__name__ in text}
     assert drawn == {kind.__name__ for kind in Event.__args__}
+
+
+def test_every_public_name_and_event_is_documented() -> None:
+    """Whoever writes a program need not read ours."""
+    told = set(re.findall(r"`([A-Za-z_]+)`", page("library.md")))
+    assert {*archiver.__all__} - {"__version__"} <= told
+    assert {kind.__name__ for kind in get_args(archiver.RunEvent)} <= told
+    methods = {name for name in vars(archiver.Archive) if not name.startswith("_")} - {"open"}
+    for name in methods:
+        assert re.search(rf"^\| `(await )?{name}\(", page("library.md"), re.MULTILINE), name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_python_can_be_run_as_printed(path: Path) -> None:
+    """A block of Python is a program, or the inside of one, and imports what is there."""
+    for block in re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+        tree = compile(block, path.name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for each in node.names:
+                    assert hasattr(import_module(str(node.module)), each.name), each.name
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from archiver import __version__
 from archiver.account import Account
 from archiver.errors import SettingsError
 from archiver.met import met
+from archiver.version import __version__
 
 BODY_MOST = 16 * 1024 * 1024  # an answer of the API; 50 videos are about 200 kB
 PIECE = 64 * 1024

@@ -12,10 +12,10 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import anyio
 
-from archiver import __version__
 from archiver.core import bag
 from archiver.core.model import Holding, Instant
 from archiver.errors import CrowdedError
+from archiver.version import __version__
 
 T = TypeVar("T")
 Holdings: TypeAlias = Callable[[], AsyncIterable[Holding] | Iterable[Holding]]
