@@ -19,6 +19,7 @@ from archiver.core.selection import (
     Source,
     VideoSource,
 )
+from archiver.core.summary import Listed, Reading
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
 from archiver.met import met
 from archiver.ports import Clock, Observer, Page, Vendor
@@ -48,6 +49,8 @@ class Lister:
         channels: every channel met so far; their titles name folders.
         listed: how many videos were listed, before the filter.
         wanted: those that the filter let pass, as far as they were asked for.
+        asked_for: the sources, as a person names them.
+        read: what each source listed, of those that were begun.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Lister:
         self.channels: dict[ChannelId, Channel] = {}
         self.listed = 0
         self.wanted: set[VideoId] = set()
+        self.asked_for: tuple[str, ...] = ()
+        self.read: list[Listed] = []
         self._seen: set[VideoId] = set()
         self._home: ChannelId | None = None  # of the source that is read
         self._whole: set[ChannelId | None] = set()  # channels read to the end; None: the account
@@ -71,12 +76,14 @@ class Lister:
             ListingError: nothing is listed, or suddenly half of what it was.
             WeatherError, AuthError: as the vendor's calls.
         """
-        left = wanted.limit
+        left, self.asked_for = wanted.limit, tuple(str(source) for source in sources)
         for source in sources:
             before, complete = self.listed, False
+            self.read.append(Listed(str(source), 0, Reading.CUT))
             async for page in self._pages(source):
                 complete = page.complete
                 batch = self._fresh(page, wanted)[:left]
+                self.read[-1] = Listed(str(source), self.listed - before, Reading.CUT)
                 await self._name_channels(batch)
                 self.wanted.update(video.id for video in batch)
                 if batch:
@@ -86,6 +93,7 @@ class Lister:
                     return
             if complete:
                 await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
+                self.read[-1] = replace(self.read[-1], reading=Reading.WHOLE)
                 self._read_whole(source)
             else:
                 self._observer.said(
@@ -105,9 +113,14 @@ class Lister:
         """The vendor named this video, whether the filter let it pass or not."""
         return number in self._seen
 
-    def covers(self, video: Video) -> bool:
-        """The sources that were read to their end would name *video* if the vendor still did."""
-        return None in self._whole or (video.channel_id or 0) in self._whole
+    @property
+    def has_whole(self) -> bool:
+        """A source that names more than one video was read to its end."""
+        return bool(self._whole)
+
+    def covers(self, channel: ChannelId | None) -> bool:
+        """The sources that were read to their end name each video of *channel* that there is."""
+        return None in self._whole or (channel or 0) in self._whole
 
     def _read_whole(self, source: Source) -> None:
         if isinstance(source, AccountSource):

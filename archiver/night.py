@@ -34,7 +34,8 @@ from archiver.opening import (
 )
 from archiver.perform import Hands
 from archiver.ports import Observer
-from archiver.records.manifest import write_bag
+from archiver.records.tag_files import write_tag_files
+from archiver.stating import state
 from archiver.stocktaking import Stocktaking
 from archiver.tally import Tally, close, reason_of
 
@@ -182,7 +183,12 @@ class _Night:
             self._started_at, clock.now(), self._calls, self._stock.selected, counts, failures
         )
         close(summary, ending, error, is_listed=self._is_listed)
-        await write_bag(self._archive.vault, ledger.holdings, clock.now())
+        if self._stock.lister is not None:
+            await state(
+                ledger, self._archive.vault.archive_id, summary, self._stock.lister,
+                self._options.filter, self._options.variant, is_listed=self._is_listed,
+            )  # fmt: skip
+        await write_tag_files(self._archive.vault, ledger, clock.now())
         await ledger.meta_set("learnt", json.dumps(self._learnt.as_json()))
         await ledger.end_run(run_id, json.dumps(summary.as_json()), clock.now())
         return summary

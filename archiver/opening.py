@@ -32,7 +32,7 @@ from archiver.core.summary import ApiCalls
 from archiver.core.timetable import Rate
 from archiver.core.weather import Weather
 from archiver.errors import DestinationError, LedgerLostError, SettingsError
-from archiver.records.manifest import write_bag
+from archiver.records.tag_files import write_tag_files
 
 LEDGER = "ledger.sqlite3"
 PRIVATE = ".archiver"
@@ -114,7 +114,7 @@ async def changing(
             names.template = await _template(ledger, name)
             await recover(vault, ledger, clock)
             if not as_it_stands:
-                await write_bag(vault, ledger.holdings, clock.now())
+                await write_tag_files(vault, ledger, clock.now())
             yield HeldArchive(vault, ledger, clock)
 
 

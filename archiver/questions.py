@@ -27,7 +27,7 @@ from archiver.core.model import (
 )
 from archiver.core.summary import SCHEMA, Failure, iso
 from archiver.opening import PRIVATE, REAL, Surroundings, changing, reading
-from archiver.records.manifest import write_bag
+from archiver.records.tag_files import write_tag_files
 
 _FAILURES_MOST = 1000
 _RUNS = 5
@@ -209,7 +209,7 @@ async def repair(
         )  # fmt: skip
         mended = await mend(vault, ledger, verdict, clock)
         await explain(ledger, verdict)
-        await write_bag(vault, ledger.holdings, clock.now())
+        await write_tag_files(vault, ledger, clock.now())
         return VerifyReport(verdict, mended)
 
 

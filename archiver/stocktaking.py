@@ -26,6 +26,7 @@ class Stocktaking:
     Attributes:
         selected: how many videos belong to the run.
         held: how many of them look replaced and are left for ``--accept-replaced``.
+        lister: what it learned while it listed; None before that.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Stocktaking:
         self._options, self._to = options, to
         self.selected = 0
         self.held = 0
+        self.lister: Lister | None = None
 
     async def take(self, vendor: Vendor) -> None:
         """List what the options name, and bring ledger and selection up to date.
@@ -43,7 +45,7 @@ class Stocktaking:
             ListingError, WeatherError, AuthError: as ``Lister.videos``.
         """
         options, ledger = self._options, self._ledger
-        lister = Lister(vendor, ledger, self._clock, self._to)
+        lister = self.lister = Lister(vendor, ledger, self._clock, self._to)
         await self._list(lister)
         now = self._clock.now()
         if there := await take_in(self._dest, ledger, options.variant, now):

@@ -16,6 +16,7 @@ _NOT_YET = {
     JobState.REQUESTED: "still being prepared by the vendor",
     JobState.AVAILABLE: "not downloaded yet",
     JobState.FETCHED: "downloaded, not yet stored",
+    JobState.GONE: "the vendor no longer has it, and it was never archived",
 }
 
 

@@ -18,7 +18,7 @@ from archiver.adapters.ledger import SqliteLedger, Standing
 from archiver.adapters.publish import LocalVault
 from archiver.care.verify import Verdict
 from archiver.care.witness import Finding
-from archiver.core.bag import TAG_FILES
+from archiver.core.bag import RECORDS, TAG_FILES
 from archiver.core.lifecycle import Damaged, Found
 from archiver.core.model import Instant, Job, JobState, Saved
 from archiver.core.naming import numbered
@@ -59,7 +59,7 @@ async def repair(vault: LocalVault, ledger: SqliteLedger, verdict: Verdict, cloc
             mended.rewritten.append(finding)
     damaged = {finding.path for finding in (*verdict.missing, *verdict.changed)}
     await _believe_again(vault, ledger, damaged, clock)
-    tags = [finding for finding in verdict.changed if finding.path in TAG_FILES]
+    tags = [finding for finding in verdict.changed if finding.path in (*TAG_FILES, *RECORDS)]
     for finding in tags:
         await vault.clear_way(finding.path)
     mended.rewritten += tags  # by whoever writes the bag, in the end

@@ -90,7 +90,7 @@ async def waiting(
         if job.state is JobState.GONE or (is_ours and number in lister.wanted):
             continue
         video = (await ledger.shelf(number)).video
-        unlisted = lister.covers(video) and wanted.limit is None and wanted.admits(video)
+        unlisted = lister.covers(video.channel_id) and wanted.limit is None and wanted.admits(video)
         if is_ours and unlisted and not lister.has_listed(number):
             own.append(number)
         else:

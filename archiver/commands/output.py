@@ -100,6 +100,8 @@ def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
     if rest:
         yield f"{', '.join(rest)}."
     yield from failures(answer["failures"], dest)
+    if stays := answer["unlisted"]:
+        yield f"{many(stays, 'archived video')} no longer listed by the vendor: kept."
     if answer["outcome"] == "refused":
         return  # why, is said on standard error
     if said := answer.get("message"):

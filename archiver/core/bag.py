@@ -18,7 +18,10 @@ BAGIT = "bagit.txt"
 BAG_INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
-TAG_FILES = (BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST)
+INVENTORY = "inventory.csv"
+COMPLETENESS = "completeness.txt"
+TAG_FILES = (BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST)  # every bag of ours has them
+RECORDS = (INVENTORY, COMPLETENESS)  # further tag files, for people
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 _LINE = re.compile(r"([0-9a-fA-F]{64})[ \t]+\*?(.+)", re.DOTALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from archiver.core.model import Instant, VideoId
@@ -34,6 +35,28 @@ class Failure:
             "video": str(self.video), "title": self.title, "state": self.state,
             "reason": self.reason, "attempts": self.attempts,
         }  # fmt: skip
+
+
+class Reading(StrEnum):
+    """How far a source's listing was read."""
+
+    WHOLE = "the whole listing"
+    RECENT = "recent pages only"
+    CUT = "not read to its end"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How many videos one source listed, and how far it was read."""
+
+    source: str
+    videos: int
+    reading: Reading
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that stands in ``listed``."""
+        whole = self.reading is Reading.WHOLE
+        return {"source": self.source, "videos": self.videos, "whole": whole}
 
 
 @dataclass(slots=True)
@@ -67,6 +90,8 @@ class Summary:
     api_calls: ApiCalls = field(default_factory=ApiCalls)
     expired: int = 0
     failures: list[Failure] = field(default_factory=list)
+    listed: tuple[Listed, ...] = ()
+    unlisted: int = 0  # archived videos that the vendor no longer lists
     message: str = ""  # why it stopped or was refused, in one sentence; "" where all is said
 
     def as_json(self) -> dict[str, Any]:
@@ -88,5 +113,6 @@ class Summary:
             },
             "expired": self.expired,
             "failures": [failure.as_json() for failure in self.failures],
+            "listed": [each.as_json() for each in self.listed], "unlisted": self.unlisted,
             **said,
         }  # fmt: skip

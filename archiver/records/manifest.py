@@ -19,6 +19,7 @@ from archiver.version import __version__
 
 T = TypeVar("T")
 Holdings: TypeAlias = Callable[[], AsyncIterable[Holding] | Iterable[Holding]]
+Texts: TypeAlias = Callable[[], AsyncIterable[str] | Iterable[str]]  # the same whenever called
 CROWDED_TRIES, CROWDED_PAUSE_S = 5, 0.2  # somebody holds our last descriptors for a moment
 CHUNK_LINES = 1_000  # about 200 KB of text a write
 
@@ -42,6 +43,7 @@ async def write_bag(
     holdings: Holdings,
     now: Instant,
     contact: Mapping[str, str] | None = None,
+    further: Mapping[str, Texts] | None = None,
 ) -> None:
     """Make the archive a valid bag of exactly these holdings.
 
@@ -50,12 +52,15 @@ async def write_bag(
             order of the paths, since then the same archive gives the same manifest.
         now: dates the bag, if anything changed.
         contact: further fields of ``bag-info.txt``, such as Source-Organization.
+        further: other tag files by their names.
     """
     lines = _Lines(holdings)
     hashes = {
         bag.BAGIT: await _put(vault, bag.BAGIT, lambda: [bag.DECLARATION]),
         bag.MANIFEST: await _put(vault, bag.MANIFEST, lines.chunks),
     }
+    for name, texts in (further or {}).items():
+        hashes[name] = await _put(vault, name, texts)
     info = bag.bag_info(lines.count, lines.bytes, now, AGENT, contact)
     old = (await _patiently(lambda: vault.read_small(bag.BAG_INFO)) or b"").decode(errors="replace")
     old_tags = (await _patiently(lambda: vault.read_small(bag.TAG_MANIFEST)) or b"").decode(
@@ -68,9 +73,7 @@ async def write_bag(
     await _put(vault, bag.TAG_MANIFEST, lambda: [bag.tag_manifest(hashes)])
 
 
-async def _put(
-    vault: TagFiles, path: str, text: Callable[[], AsyncIterable[str] | Iterable[str]]
-) -> str:
+async def _put(vault: TagFiles, path: str, text: Texts) -> str:
     """Write a tag file; where no file can be opened for a moment, all of it again."""
     return await _patiently(lambda: vault.write_tag_file(path, text()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archiver.core.model import NEVER, Instant, VideoId
-from archiver.core.summary import ApiCalls, Failure, Summary, iso
+from archiver.core.summary import ApiCalls, Failure, Listed, Reading, Summary, iso
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_the_report_is_that_of_the_contract() -> None:
         skipped=3, parked=4, gone=5, remaining=6, bytes_downloaded=7, bytes_archived=8,
         api_calls=ApiCalls(1, 2, 3, 4, 5), expired=9,
         failures=[Failure(VideoId(7), "A title", "parked", "broken", 5)],
+        listed=(Listed("account", 10, Reading.WHOLE),), unlisted=11,
     ).as_json()  # fmt: skip
     assert told == {
         "schema": 1, "outcome": "partial", "exit_code": 3,
@@ -43,6 +44,7 @@ def test_the_report_is_that_of_the_contract() -> None:
         "expired": 9,
         "failures": [{"video": "7", "title": "A title", "state": "parked", "reason": "broken",
                       "attempts": 5}],
+        "listed": [{"source": "account", "videos": 10, "whole": True}], "unlisted": 11,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from archiver import night, opening
+from archiver import opening
 from archiver.adapters.destination import PRIVATE
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.ledger.writer import Writer
@@ -21,7 +21,7 @@ from archiver.adapters.part import LocalPart
 from archiver.adapters.placing import Placed, Placer
 from archiver.core import bag
 from archiver.core.model import NOTHING
-from archiver.records import manifest
+from archiver.records import manifest, tag_files
 from tests.crash.points import Protocol, Trial, World
 from tests.crash.protocols import PROTOCOLS
 from tests.crash.strict_disk import StrictDisk
@@ -212,7 +212,7 @@ def test_bytes_that_go_before_the_ledger_knows_are_found(monkeypatch: pytest.Mon
 def test_a_tag_manifest_before_its_tags_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would call a bag whole that is not."""
 
-    async def wrong_way_round(vault: Any, holdings: Any, now: Any, *_: Any) -> None:
+    async def wrong_way_round(vault: Any, holdings: Any, now: Any, **_: Any) -> None:
         lines = manifest._Lines(holdings)
         text = "".join([chunk async for chunk in lines.chunks()])
         texts = {
@@ -224,8 +224,7 @@ def test_a_tag_manifest_before_its_tags_is_found(monkeypatch: pytest.MonkeyPatch
         for name, text in texts.items():
             await vault.write_tag_file(name, [text])
 
-    monkeypatch.setattr(night, "write_bag", wrong_way_round)
-    monkeypatch.setattr(opening, "write_bag", wrong_way_round)
+    monkeypatch.setattr(tag_files, "write_bag", wrong_way_round)
     assert is_found("bag")
 
 

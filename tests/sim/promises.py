@@ -6,6 +6,7 @@ files, at the bag, and at the ledger's tables, without the program's own code.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import sqlite3
@@ -156,6 +157,10 @@ class Witness:
         for name, sha256 in _manifest(dest / "tagmanifest-sha256.txt").items():
             real = hashlib.sha256((dest / name).read_bytes()).hexdigest()
             promise(real == sha256, f"the tag manifest is wrong about {name}")
+        with (dest / "inventory.csv").open(encoding="utf-8-sig", newline="") as file:
+            videos = {row["path"]: row["sha256"] for row in csv.DictReader(file)}
+        stored = {p: h for p, h in payload.items() if p.endswith((".mp4", ".flv"))}
+        promise(videos == stored, "the inventory is not what is stored")
 
     def no_temporary_file(self, dest: Path) -> None:
         """See that only downloads that can go on are left among the parts.

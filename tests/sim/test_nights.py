@@ -64,6 +64,12 @@ def test_an_hour_without_network_costs_an_hour_and_nothing_else(tmp_path: Path) 
     assert seen["Asked"] == 40
 
 
+def tag_files(dest: Path) -> dict[str, bytes]:
+    """The bag's own files, but the statement that each run makes, and what names its hash."""
+    told = ("completeness.txt", "tagmanifest-sha256.txt")
+    return {p.name: p.read_bytes() for p in dest.iterdir() if p.is_file() and p.name not in told}
+
+
 def test_a_second_night_makes_listing_calls_alone(tmp_path: Path) -> None:
     """Safe to repeat: nothing is asked for, nothing fetched, the bag stays as it is."""
 
@@ -71,11 +77,14 @@ def test_a_second_night_makes_listing_calls_alone(tmp_path: Path) -> None:
         async with emulator(videos=12, size=SMALL) as vendor:
             first = await night(tmp_path, vendor)
             assert (first.exit_code, first.archived, first.already_archived) == (0, 12, 0)
-            tags = {p.name: p.read_bytes() for p in tmp_path.glob("*.txt")}
+            tags = tag_files(tmp_path)
+            statement = (tmp_path / "completeness.txt").read_text()
+            assert "account: 12 listed (the whole listing)\n12 selected, 12 archived" in statement
             second = await night(tmp_path, vendor)
             assert (second.archived, second.already_archived) == (0, 12)
             assert listing_alone(second)
-            assert {p.name: p.read_bytes() for p in tmp_path.glob("*.txt")} == tags
+            assert tag_files(tmp_path) == tags
+            assert (tmp_path / "completeness.txt").read_text() != statement
 
     hastily(story())
     bagit.Bag(str(tmp_path)).validate()

@@ -7,17 +7,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from archiver.adapters.ledger import catalogue, intake, replacing, selection, standing
+from archiver.adapters.ledger import (
+    catalogue,
+    intake,
+    recorded,
+    replacing,
+    selection,
+    standing,
+)
 from archiver.adapters.ledger.catalogue import Entry, Filter
 from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
-from archiver.core.model import Holding, Instant, Job, JobKey, JobState, VideoId
+from archiver.core.model import ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
 from archiver.core.summary import Failure
 from archiver.errors import LedgerLostError
 from archiver.ports import Shelf, Window
+from archiver.records.inventory import Inventoried
 
-K = TypeVar("K", str, JobKey)
+K = TypeVar("K", str, VideoId, JobKey)
 
 
 class Reader:
@@ -92,6 +100,14 @@ class Reader:
                 yield holding
             after = _onward(after, page[-1].path)
 
+    async def inventory(self) -> AsyncIterator[Inventoried]:
+        """Every stored version of a video, by path, with what belongs to the video."""
+        after = ""
+        while page := await self._writer.read(partial(recorded.inventory, after=after)):
+            for each in page:
+                yield each
+            after = _onward(after, page[-1].holding.path)
+
     async def holdings_count_bytes(self) -> tuple[int, int]:
         """How many files are stored, and their bytes: BagIt's Payload-Oxum, swapped."""
         return await self._writer.read(catalogue.holdings_count_bytes)
@@ -99,6 +115,22 @@ class Reader:
     async def failures(self, limit: int, *, selected: str | None = None) -> list[Failure]:
         """Videos that are not archived and why, the parked ones first."""
         return await self._writer.read(partial(catalogue.failures, limit=limit, selected=selected))
+
+    async def left(self, limit: int, variant: str) -> list[Failure]:
+        """Selected videos that are not archived, whatever the reason, by their numbers."""
+        return await self._writer.read(partial(recorded.left, limit=limit, variant=variant))
+
+    async def stored_videos(self) -> AsyncIterator[tuple[VideoId, ChannelId | None]]:
+        """Every video of which a version is stored, with its channel, by number."""
+        after = VideoId(-1)
+        while page := await self._writer.read(partial(recorded.stored_videos, after=after)):
+            for each in page:
+                yield each
+            after = _onward(after, page[-1][0])
+
+    async def title(self, video_id: VideoId) -> str:
+        """What the last listing called the video; nothing for one that is not known."""
+        return str(await self._one("SELECT title FROM video WHERE id = ?", video_id) or "")
 
     async def fetched_jobs(self) -> list[Job]:
         """Every job that is complete in its part and not published, selected or not."""
@@ -157,7 +189,7 @@ class Reader:
         """The next *limit* stored files behind the path *after*, and how large each has to be."""
         return await self._writer.read(partial(standing.sizes, after=after, limit=limit))
 
-    async def _one(self, query: str, value: str) -> Any:
+    async def _one(self, query: str, value: str | int) -> Any:
         def look(db: sqlite3.Connection) -> Any:
             found = db.execute(query, (value,)).fetchone()
             return None if found is None else found[0]
