@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "retry": "Put parked videos back in the queue.",
     "doctor": "Check settings, credentials, network and disk.",
     "emulator": "Serve a stand-in for the vendor's API.",
+    "completion": "Print what lets a shell complete our commands.",
 }
 STOPPED, BUG, USAGE = 5, 70, 2
 _EPILOG = """\b

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -57,7 +58,8 @@ def typed(text: str) -> Iterator[list[str]]:
     """The words after `archiver` of every command in a block of code, or between backticks."""
     for line in [*shell_lines(text), *re.findall(r"`(archiver [^`\n]+)`", text)]:
         if re.match(r"(\S*/)?archiver ", line):
-            yield shlex.split(line, comments=True)[1:]
+            words = shlex.split(line, comments=True)[1:]
+            yield list(itertools.takewhile(lambda word: word not in (">", "|", "&&", ";"), words))
 
 
 def names(command: click.Command) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.commands.options import option
 from archiver.errors import DestinationError
 
@@ -29,9 +30,13 @@ _SIZE: Final = (1_000_000, 3_000_000)
 _GENERATION_S: Final = (0.2, 1.2)
 _LINE_BYTES_S: Final = 8_000_000.0  # slow enough to see the bars move, fast enough for 20 s
 _MAX_WAIT_S: Final = 15.0
+_EXAMPLES = examples(
+    ("a few seconds, and a folder to look at", "archiver demo"),
+    ("more videos, in a folder of your choice", "archiver demo --videos 16 --to /tmp/demo"),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 # Not ARCHIVER_TO: that is where the real videos are.
 @option(
     "--to",

@@ -9,14 +9,19 @@ from typing import Any, Final
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.console_text import safe
 from archiver.errors import SettingsError
 
 # In this order: what stands first is to be mended first.
 _CODES: Final = (("setting", 2), ("credential", 3), ("role", 3), ("disk", 4), ("archive", 4))
+_EXAMPLES = examples(
+    ("before the first run", "archiver doctor"),
+    ("disk, archive and last run, too", "archiver doctor --to /srv/videos"),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @options.destination(required=False)
 @options.as_json
 @options.reach

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archiver.commands.epilog import examples
+
 if TYPE_CHECKING:
     from archiver.emulator.server import Emulator, EmulatorConfig
 
@@ -74,7 +76,14 @@ def _show_faults(ctx: click.Context, _param: click.Parameter, wanted: bool) -> N
     ctx.exit()
 
 
-@click.command("emulator")
+_EXAMPLES = examples(
+    ("an account of 60 videos; prints how to reach it", "archiver emulator --videos 60"),
+    ("one that misbehaves", "archiver emulator --fault reset-mid-body:0.3 --fault throttle*2"),
+    ("all the ways in which it can", "archiver emulator --faults"),
+)
+
+
+@click.command("emulator", epilog=_EXAMPLES)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, help="Of the API and token endpoint.  [default: a free one]")
 @click.option("--download-port", default=0, help="Of the download host.  [default: a free one]")

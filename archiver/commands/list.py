@@ -10,14 +10,24 @@ from typing import Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.commands.options import option
 from archiver.console_text import safe, size
 from archiver.core.model import ChannelId, JobState
 from archiver.core.selection import ChannelSource, parse_moment, parse_source
 
+_EXAMPLES = examples(
+    ("everything that is here or wanted", "archiver list /srv/videos"),
+    ("what was given up", "archiver list /srv/videos --state parked"),
+    (
+        "a channel's videos since a day, for a program",
+        "archiver list /srv/videos --channel 23711860 --since 2025-01-01 --json",
+    ),
+)
+
 
 # fmt: off
-@click.command()
+@click.command(epilog=_EXAMPLES)
 # Keys of their own: a filter that is set for `run` must not hide what the archive holds.
 @options.archive_folder
 @option("--channel", key="list_channel", metavar="ID", help="Only videos of this channel.")

@@ -20,6 +20,8 @@ from archiver.core import naming, selection, timetable
 from archiver.core.model import Instant
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from archiver import archive
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +57,17 @@ class Folder(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, str) and (not value.strip() or "\0" in value):
             self.fail("it is empty; name the folder of the archive.", param, ctx)
         return value
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Folders, which the shell itself knows best."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="dir")]
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]
@@ -163,10 +176,17 @@ def choosing(function: F) -> F:
                help="Only videos added up to the end of DATE."),
         option("--since", metavar="DATE", type=Moment(),
                help="Only videos added since DATE: 2026-11-23, or 30d for the last 30 days."),
-        click.argument("sources", metavar="SOURCE...", nargs=-1, required=True),
+        click.argument(
+            "sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=_nouns
+        ),
     ):  # fmt: skip
         function = one(function)
     return function
+
+
+def _nouns(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    nouns = ("account", "channel:", "playlist:", "video:")
+    return [noun for noun in nouns if noun.startswith(incomplete)]
 
 
 def sources(texts: tuple[str, ...]) -> tuple[selection.Source, ...]:

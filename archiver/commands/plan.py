@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.console_text import local, many, safe, size, span
 
 if TYPE_CHECKING:
@@ -15,9 +16,16 @@ if TYPE_CHECKING:
 
     from archiver import archive
     from archiver.account import Account
+_EXAMPLES = examples(
+    ("what tonight would bring", "archiver plan account --to /srv/videos"),
+    (
+        "what was added since a day, for a program",
+        "archiver plan account --since 2025-01-01 --to /srv/videos --json",
+    ),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @options.choosing
 @options.destination()
 @options.variant

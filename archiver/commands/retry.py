@@ -7,12 +7,18 @@ import asyncio
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.console_text import many
 from archiver.core.model import VideoId
 from archiver.core.selection import VideoSource, parse_source
 
+_EXAMPLES = examples(
+    ("all parked videos", "archiver retry /srv/videos"),
+    ("one of them", "archiver retry /srv/videos 124347309"),
+)
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @options.archive_folder
 @click.argument("videos", metavar="[VIDEO_ID]...", nargs=-1)
 @options.as_json

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.commands.options import option
 from archiver.met import met
 
@@ -17,9 +18,25 @@ if TYPE_CHECKING:
     from archiver.account import Account
     from archiver.console_lines import Lines
     from archiver.core.summary import Summary
+_EXAMPLES = examples(
+    ("the whole account; every night again", "archiver run account --to /srv/videos"),
+    ("begin with a few", "archiver run account --to /srv/videos --limit 5"),
+    (
+        "one channel, what was added in the last 30 days",
+        "archiver run channel:23711860 --since 30d --to /srv/videos",
+    ),
+    (
+        "a list of sources, at most 20 MiB a second and six hours",
+        "archiver run @videos.txt --to /srv/videos --limit-rate 20M --max-duration 6h",
+    ),
+    (
+        "as cron wants it: a word only where something is wrong",
+        "archiver run account --to /srv/videos --quiet --report night.json",
+    ),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @options.choosing
 @options.destination()
 @options.variant

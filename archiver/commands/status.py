@@ -9,13 +9,18 @@ from typing import Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.console_text import local, many, safe, size, span
 
 _FAILURES_MOST = 50  # a mail's worth
 _RUNS_MOST = 5
+_EXAMPLES = examples(
+    ("also while a run is going on", "archiver status /srv/videos"),
+    ("for a program", "archiver status /srv/videos --json"),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @options.archive_folder
 @options.as_json
 @options.config

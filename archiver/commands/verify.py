@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.epilog import examples
 from archiver.commands.options import option
 from archiver.console_text import many, safe, size
 from archiver.core.model import Holding
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 
 _SHOWN_MOST = 50
 _SAY_EVERY_S = 10.0
+_EXAMPLES = examples(
+    ("every file; on a large archive, hours", "archiver verify /srv/videos"),
+    ("another slice every night", "archiver verify /srv/videos --sample 5% --quiet"),
+    ("have what is damaged fetched again", "archiver verify /srv/videos --repair"),
+)
 
 
-@click.command()
+@click.command(epilog=_EXAMPLES)
 @options.archive_folder
 @option(
     "--sample",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -70,6 +73,71 @@ def test_completion_knows_the_commands() -> None:
         _ARCHIVER_COMPLETE="bash_complete", COMP_WORDS="archiver ", COMP_CWORD="1",
     )  # fmt: skip
     assert {line.partition(",")[2] for line in done.stdout.split()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("archiver run --log-", {"--log-format"}),
+        ("archiver list --state par", {"parked"}),
+        ("archiver run chan", {"channel:"}),
+        ("archiver completion z", {"zsh"}),
+    ],
+)
+def test_completion_knows_options_and_values(words: str, offered: set[str]) -> None:
+    """A TAB offers what fits, and loads nothing heavy for it."""
+    done = python(
+        "import sys; from archiver.cli import main\n"
+        "try: main()\n"
+        "finally: sys.stderr.write(repr([m for m in ('aiohttp', 'rich') if m in sys.modules]))",
+        _ARCHIVER_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")),
+    )  # fmt: skip
+    assert {line.partition(",")[2] for line in done.stdout.split()} >= offered
+    assert done.stderr == "[]"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_understands_its_completion(shell: str) -> None:
+    """The script names our program, and a shell that is here takes it."""
+    script = archiver("completion", shell).stdout
+    assert "_ARCHIVER_COMPLETE" in script
+    assert "archiver" in script
+    if found := shutil.which(shell):
+        done = subprocess.run(
+            [found, "-c", f"{script}\n"], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def walk(above: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
+    """A command and all below it, by what has to be typed."""
+    yield " ".join(words), above
+    if isinstance(above, click.Group):
+        for name, below in above.commands.items():
+            yield from walk(below, (*words, name))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_examples_that_can_be_typed(name: str) -> None:
+    """Most people read the examples, and nothing else."""
+    for typed, each in walk(command(name), ("archiver", name)):
+        help_text = archiver(*typed.split()[1:], "--help").stdout
+        assert "Examples:" in help_text, typed
+        shown = help_text.split("Examples:")[1].splitlines()
+        lines = [line.strip() for line in shown if line.strip() and "  # " not in line]
+        assert lines, typed
+        assert max(map(len, shown)) <= 80, "it has to fit on a terminal"
+        for line in lines:
+            words = shlex.split(line, comments=True)
+            if words[0] == "eval":
+                words = shlex.split(words[1].strip("$()"))
+            rest = words[words.index(">") :] if ">" in words else []
+            words = words[: len(words) - len(rest)]
+            assert words[: len(typed.split())] == typed.split(), line
+            try:
+                each.make_context(name, words[len(typed.split()) :]).close()
+            except click.exceptions.Exit:
+                assert words[-1].startswith("--"), line  # as `emulator --faults`
 
 
 @pytest.mark.parametrize("name", COMMANDS)
