@@ -13,11 +13,15 @@ import asyncio
 import random
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+from unittest import mock
+
+from anyio._backends._asyncio import CancelScope
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -241,10 +245,40 @@ def simulate(loop: SimLoop, main: Coroutine[Any, Any, T]) -> T:
         DeadlockError, LivelockError: see there.
     """
     asyncio.set_event_loop(None)
-    try:
-        return loop.run_until_complete(main)
-    finally:
-        _bury(loop)
+    with _in_order():
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            _bury(loop)
+
+
+class _Ordered(dict[Any, None]):
+    """A set that gives its members in the order in which they came."""
+
+    def add(self, member: object) -> None:
+        self[member] = None
+
+    def remove(self, member: object) -> None:
+        del self[member]
+
+    def discard(self, member: object) -> None:
+        self.pop(member, None)
+
+
+@contextmanager
+def _in_order() -> Iterator[None]:
+    """Let anyio cancel what belongs together in the order in which it began.
+
+    It keeps tasks and scopes in sets, which give them in the order of their addresses in memory.
+    """
+    made = CancelScope.__init__
+
+    def make(scope: Any, *values: Any, **named: Any) -> None:
+        made(scope, *values, **named)
+        scope._tasks, scope._child_scopes = _Ordered(), _Ordered()
+
+    with mock.patch.object(CancelScope, "__init__", make):
+        yield
 
 
 def _bury(loop: SimLoop) -> None:

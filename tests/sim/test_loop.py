@@ -126,6 +126,27 @@ def test_tasks_and_timers_are_known_by_their_owner() -> None:
     assert simulate(SimLoop(), main()) == (1, 2, 0)
 
 
+def test_tasks_that_are_cancelled_together_end_in_the_same_order_in_every_process() -> None:
+    """Wherever they lie in memory: else a world that is stopped is not the same twice."""
+
+    async def sleep(number: int, ended: list[int]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(number)
+
+    async def story() -> list[int]:
+        ended: list[int] = []
+        async with anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(sleep, number, ended)
+            await anyio.sleep(1.0)
+            tasks.cancel_scope.cancel()
+        return ended
+
+    assert simulate(SimLoop(), story()) == list(range(100))
+
+
 def test_a_callback_can_come_between_any_two_turns() -> None:
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
