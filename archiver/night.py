@@ -34,7 +34,7 @@ from archiver.opening import (
 )
 from archiver.perform import Hands
 from archiver.ports import Observer
-from archiver.records.tag_files import write_tag_files
+from archiver.records.tag_files import keep_contact, write_tag_files
 from archiver.stating import state
 from archiver.stocktaking import Stocktaking
 from archiver.tally import Tally, close, reason_of
@@ -108,6 +108,7 @@ class _Night:
         if not await self._ledger.last_run_ended():
             met("L22")
             self._tally.said("the last run was cut off; this one goes on where it was")
+        await keep_contact(self._archive.vault, self._ledger, self._options.contact)
         run_id = await self._ledger.begin_run(os.getpid(), self._started_at)
         kept = await self._ledger.meta_get("learnt")
         if kept is not None:

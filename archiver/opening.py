@@ -24,7 +24,7 @@ from archiver.adapters.vendor.client import VendorClient
 from archiver.adapters.vendor.token import STYLES, SecretStyle
 from archiver.care.rebuild import REBUILT, catch_up, rebuild
 from archiver.care.recover import recover
-from archiver.core.bag import MANIFEST, TAG_FILES
+from archiver.core.bag import MANIFEST, NO_NEWS, TAG_FILES, Contact
 from archiver.core.model import Format
 from archiver.core.naming import TEMPLATE, Names
 from archiver.core.selection import ALL, AccountSource, Filter, Source
@@ -53,6 +53,7 @@ class RunOptions:
     max_wait_s: float = 6 * 3600.0
     accept_shrunk: bool = False
     accept_replaced: bool = False  # although more than a tenth of the archive looks replaced
+    contact: Contact = NO_NEWS  # whose archive it is
     name: str | None = None  # how videos are called, where the archive is made
 
 

@@ -31,15 +31,15 @@ _SECRET_MOST_BYTES: Final = 65_536
 
 _TEXT, _NUMBER, _AMOUNT, _FLAG = (str,), (int,), (int, float, str), (bool,)
 FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
-    "accept_replaced": _FLAG, "accept_shrunk": _FLAG, "ca_file": _TEXT, "demo_to": _TEXT,
-    "demo_videos": _NUMBER,
-    "downloads": _NUMBER, "dry_run": _FLAG, "format": _TEXT, "json": _FLAG, "limit": _NUMBER,
-    "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT, "list_state": _TEXT,
-    "list_text": _TEXT, "list_until": _TEXT, "log_format": _TEXT, "match": _TEXT,
-    "max_duration": _AMOUNT, "max_wait": _AMOUNT, "name": _TEXT, "no_extras": _FLAG,
-    "no_progress": _FLAG, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG, "repair": _FLAG,
-    "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT, "to": _TEXT,
-    "until": _TEXT, "verbose": _FLAG,
+    "accept_replaced": _FLAG, "accept_shrunk": _FLAG, "ca_file": _TEXT, "contact_email": _TEXT,
+    "contact_name": _TEXT, "contact_phone": _TEXT, "demo_to": _TEXT, "demo_videos": _NUMBER,
+    "description": _TEXT, "downloads": _NUMBER, "dry_run": _FLAG, "format": _TEXT, "json": _FLAG,
+    "limit": _NUMBER, "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT,
+    "list_state": _TEXT, "list_text": _TEXT, "list_until": _TEXT, "log_format": _TEXT,
+    "match": _TEXT, "max_duration": _AMOUNT, "max_wait": _AMOUNT, "name": _TEXT, "no_extras": _FLAG,
+    "no_progress": _FLAG, "organization": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
+    "repair": _FLAG, "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT,
+    "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
 SECRETS: Final = ("client_secret", "access_token")
 ADDRESSES: Final = ("api_url", "token_url", "authorize_url")

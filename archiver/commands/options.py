@@ -17,6 +17,7 @@ import click
 from archiver import settings
 from archiver.account import Account
 from archiver.core import naming, selection, timetable
+from archiver.core.bag import Contact
 from archiver.core.model import Instant
 
 if TYPE_CHECKING:
@@ -145,6 +146,11 @@ def reach(function: F) -> F:
     return config(function)
 
 
+CONTACT = {
+    "organization": "Whose archive this is", "contact_name": "Who answers for it",
+    "contact_email": "The address of that person", "contact_phone": "The telephone number",
+    "description": "What the archive holds",
+}  # fmt: skip
 variant = option(
     "--format",
     type=click.Choice(["mp4", "flv"]),
@@ -162,6 +168,14 @@ replaced = option(
 )
 quiet = option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
 verbose = option("--verbose", "-v", is_flag=True, help="Say every step.")
+
+
+def contact(function: F) -> F:
+    """Whose archive it is: for the bag."""
+    for key, what in reversed(CONTACT.items()):
+        flag = f"--{key.replace('_', '-')}"
+        function = option(flag, metavar="TEXT", help=f"{what}, for bag-info.txt; kept.")(function)
+    return function
 
 
 def choosing(function: F) -> F:
@@ -249,6 +263,7 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         max_duration_s=given.get("max_duration"), max_wait_s=given.get("max_wait", 21_600.0),
         accept_shrunk=given.get("accept_shrunk", False),
         accept_replaced=given.get("accept_replaced", False), name=given.get("name"),
+        contact=Contact(**{key: given.get(key) for key in CONTACT}),
     )  # fmt: skip
 
 

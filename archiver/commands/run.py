@@ -79,6 +79,7 @@ _EXAMPLES = examples(
     metavar="TEMPLATE",
     help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
 )
+@options.contact
 @option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
 @options.shrunk
 @options.replaced

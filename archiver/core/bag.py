@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from archiver.core.model import Instant
 from archiver.core.naming import display
@@ -24,8 +25,35 @@ TAG_FILES = (BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST)  # every bag of ours has t
 RECORDS = (INVENTORY, COMPLETENESS)  # further tag files, for people
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
+ARCHIVE_ID = "External-Identifier"
+
 _LINE = re.compile(r"([0-9a-fA-F]{64})[ \t]+\*?(.+)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whose archive it is, for ``bag-info.txt``; None says nothing new, "" takes it out."""
+
+    organization: str | None = None
+    contact_name: str | None = None
+    contact_email: str | None = None
+    contact_phone: str | None = None
+    description: str | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is told, by the names of RFC 8493."""
+        told = {
+            "Source-Organization": self.organization, "Contact-Name": self.contact_name,
+            "Contact-Email": self.contact_email, "Contact-Phone": self.contact_phone,
+            "External-Description": self.description,
+        }  # fmt: skip
+        return {name: text for name, text in told.items() if text is not None}
+
+
+NO_NEWS = Contact()
+_CONTACT = frozenset(Contact("", "", "", "", "").fields)
 
 
 def manifest_line(sha256: str, path: str) -> str:
@@ -70,6 +98,12 @@ def bag_info(
     }
     shown = {name: display(text) for name, text in fields.items()}
     return "".join(f"{name}: {text}\n" for name, text in sorted(shown.items()) if text)
+
+
+def contact_in(info: str) -> dict[str, str]:
+    """Whose archive it is, by a ``bag-info.txt`` of ours."""
+    fields = dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
+    return {name: text for name, text in fields.items() if name in _CONTACT}
 
 
 def undated(info: str) -> str:

@@ -29,6 +29,11 @@ AGENT = f"archiver {__version__}"
 class TagFiles(Protocol):
     """Where tag files are written: ``adapters.publish.LocalVault``."""
 
+    @property
+    def archive_id(self) -> str:
+        """What tells this archive from every other."""
+        ...
+
     async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
         """Replace a tag file unless it is the same; return its SHA-256."""
         ...

@@ -11,12 +11,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from archiver.core.bag import COMPLETENESS, INVENTORY
+from archiver.core.bag import ARCHIVE_ID, BAG_INFO, COMPLETENESS, INVENTORY, Contact, contact_in
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.records.inventory import Inventoried, inventory
 from archiver.records.manifest import TagFiles, Texts, write_bag
 
 STATEMENT_KEY = "completeness"  # the statement of the last run, as it was written
+CONTACT_KEY = "bag info"  # whose archive it is, by the fields of bag-info.txt
 UNLISTED_KEY = "unlisted"  # the numbers of archived videos that the vendor no longer lists
 
 
@@ -36,6 +37,14 @@ class Memory(Protocol):
         ...
 
 
+class Notes(Memory, Protocol):
+    """A ledger that keeps notes, too."""
+
+    async def meta_set(self, key: str, value: str) -> None:
+        """Keep a note of ours."""
+        ...
+
+
 async def write_tag_files(vault: TagFiles, memory: Memory, now: Instant) -> None:
     """Bring inventory, statement of completeness and bag up to date with the ledger.
 
@@ -51,7 +60,23 @@ async def write_tag_files(vault: TagFiles, memory: Memory, now: Instant) -> None
     if statement is not None:
         text = statement
         further[COMPLETENESS] = lambda: [text]
-    await write_bag(vault, memory.holdings, now, further=further)
+    contact = {**await _contact(vault, memory), ARCHIVE_ID: vault.archive_id}
+    await write_bag(vault, memory.holdings, now, contact, further)
+
+
+async def keep_contact(vault: TagFiles, memory: Notes, contact: Contact) -> None:
+    """Take over what *contact* says anew of whose archive it is; the rest stays."""
+    if contact.fields:
+        told = {**await _contact(vault, memory), **contact.fields}
+        await memory.meta_set(CONTACT_KEY, json.dumps(told))
+
+
+async def _contact(vault: TagFiles, memory: Memory) -> dict[str, str]:
+    """Whose archive it is: by the ledger, or where that was lost, by the bag itself."""
+    kept = await memory.meta_get(CONTACT_KEY)
+    if kept is not None:
+        return {str(name): str(text) for name, text in json.loads(kept).items()}
+    return contact_in((await vault.read_small(BAG_INFO) or b"").decode(errors="replace"))
 
 
 async def unlisted_in(memory: Memory) -> set[VideoId]:

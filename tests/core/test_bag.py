@@ -78,3 +78,17 @@ def test_everything_but_the_date_stays() -> None:
     """Two bags that differ in the day alone are the same."""
     info = "Bag-Software-Agent: x\nBagging-Date: 2026-11-23\nPayload-Oxum: 1.1\n"
     assert bag.undated(info) == "Bag-Software-Agent: x\nPayload-Oxum: 1.1\n"
+
+
+def test_whose_archive_it_is() -> None:
+    """By the names of RFC 8493; what nobody told is not said, and the bag itself tells it again."""
+    told = bag.Contact("Town of \u00c5", "A. Clerk", "clerk@town.example", "", None)
+    assert told.fields == {
+        "Source-Organization": "Town of \u00c5", "Contact-Name": "A. Clerk",
+        "Contact-Email": "clerk@town.example", "Contact-Phone": "",
+    }  # fmt: skip
+    assert bag.Contact(description="Meetings").fields == {"External-Description": "Meetings"}
+    assert bag.NO_NEWS.fields == {}
+    info = bag.bag_info(1, 2, Instant(0.0), "archiver 1", told.fields)
+    spoken = {name: text for name, text in told.fields.items() if text}
+    assert bag.contact_in(info + "no field\nOther: one\n") == spoken

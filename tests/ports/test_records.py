@@ -10,10 +10,11 @@ import bagit
 
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.publish import LocalVault
+from archiver.core.bag import Contact
 from archiver.core.lifecycle import Available, Fetched, Stored
 from archiver.core.model import ChannelId, Holding, Instant, Job, Link, Video, VideoId
 from archiver.records.inventory import COLUMNS
-from archiver.records.tag_files import STATEMENT_KEY, UNLISTED_KEY, write_tag_files
+from archiver.records.tag_files import STATEMENT_KEY, UNLISTED_KEY, keep_contact, write_tag_files
 from tests.ports.disk_world import MP4, NOW, fetched, opened
 
 LINK = Link("https://cdn.example/video.mp4")
@@ -121,3 +122,30 @@ def test_the_last_statement_stays_where_the_ledger_was_lost(tmp_path: Path) -> N
     assert (archive / "completeness.txt").read_text() == "as it was\n"
     assert "completeness.txt" in (archive / "tagmanifest-sha256.txt").read_text()
     bagit.Bag(str(archive)).validate()
+
+
+def test_whose_archive_it_is_is_told_once_and_kept(tmp_path: Path) -> None:
+    """By later runs that say nothing of it, or only a part; and where the ledger was lost."""
+
+    async def run() -> list[dict[str, str]]:
+        infos: list[dict[str, str]] = []
+        with opened(tmp_path) as vault:
+
+            async def told(contact: Contact) -> None:
+                async with await ledger_in(tmp_path) as ledger:
+                    await keep_contact(vault, ledger, contact)
+                    await write_tag_files(vault, ledger, NOW)
+                info = bagit.Bag(str(tmp_path / "archive")).info
+                assert info.pop("External-Identifier") == vault.archive_id
+                infos.append({k: v for k, v in info.items() if k.startswith(("Source", "Contact"))})
+
+            await told(Contact("The town", contact_name="A. Clerk"))
+            await told(Contact())
+            await told(Contact(contact_name="", contact_email="b@town.example"))
+            (tmp_path / "archive" / ".archiver" / "ledger.sqlite3").unlink()
+            await told(Contact())
+        return infos
+
+    first = {"Source-Organization": "The town", "Contact-Name": "A. Clerk"}
+    then = {"Source-Organization": "The town", "Contact-Email": "b@town.example"}
+    assert asyncio.run(run()) == [first, first, then, then]
