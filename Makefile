@@ -67,6 +67,9 @@ docs: $(DEV)    ## redraw the life cycle from its table
 	@sed -i.old -e '/^```mermaid/,/^```$$/{//!d;}' -e '/^```mermaid/r docs/lifecycle.mmd' docs/architecture.md
 	@rm docs/architecture.md.old
 
+man: $(DEV)    ## write the manual pages anew from the commands
+	@$(PY) -m tools.manual
+
 mutants: $(GATES)    ## break the core in every small way: does a test say so?
 	@$(PY) -m tools.mutants $(MODULES)
 
@@ -79,4 +82,4 @@ lock: $(GATES)    ## choose newer versions of what is installed, and write down 
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage mutants archiver-demo
 
-.PHONY: help dev demo check test faults docs mutants audit lock clean
+.PHONY: help dev demo check test faults docs man mutants audit lock clean
