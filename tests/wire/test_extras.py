@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+from aiohttp import web
+
 from archiver.core import extras
-from archiver.core.model import ChannelId, VideoId
+from archiver.core.model import ChannelId, JobKey, VideoId
+from archiver.errors import NotFoundError, WeatherError
+from tests.wire.door import START, Asked, Clock, Door, reply, visit
 from tests.wire.test_vendor_emulated import emulated
+
+VIDEO = VideoId(7)
 
 
 def test_everything_that_the_emulated_vendor_knows_is_had() -> None:
@@ -36,5 +43,82 @@ def test_everything_that_the_emulated_vendor_knows_is_had() -> None:
             assert list(members) == known[playlists[0].id].videos
             assert client.calls.extras == asked + 1 + 1 + 2 + 1
             assert client.calls.list == 0
+
+    asyncio.run(story())
+
+
+def test_a_part_that_fails_holds_back_itself_alone() -> None:
+    """A40: captions that answer 500 cost no other extra and no video a moment."""
+
+    def answer(asked: Asked) -> web.Response:
+        if "captions" in asked.path:
+            return reply({"error": "server_error"}, 500)
+        if "downloadable" in asked.path:
+            return reply({"downloadable": {"status": "pending"}})
+        return reply({"chapters": [], "video": {"id": "7"}})
+
+    async def story() -> None:
+        clock = Clock()
+        async with Door(answer).open() as door, visit(door, clock) as client:
+            for _ in range(5):
+                with pytest.raises(WeatherError):
+                    await client.extras.answer(VIDEO, "captions")
+                assert await client.extras.answer(VIDEO, "chapters") == "[]"
+                assert client.allowance().calls > 0
+                await client.status(JobKey(VIDEO))
+            assert len(door.calls("captions")) == 1, "left alone for the first second"
+            assert clock.at == START, "nobody waited"
+            [gate] = [gate for gate in client.weather.gates if not client.weather.is_open(gate)]
+            assert gate == f"{door.url} (captions)"
+            clock.at += 1.5
+            with pytest.raises(WeatherError):
+                await client.extras.answer(VIDEO, "captions")
+            assert len(door.calls("captions")) == 2, "and then asked again"
+            [trouble] = client.troubles()
+            assert "500" in trouble.reason
+
+    asyncio.run(story())
+
+
+def test_an_outage_is_seen_as_one() -> None:
+    """Details that answer 503, and connections that break, close the whole API."""
+
+    async def story() -> None:
+        clock = Clock()
+        async with Door(lambda _: reply({}, 503)).open() as door, visit(door, clock) as client:
+            with pytest.raises(WeatherError):
+                await client.extras.answer(VIDEO, "details")
+            assert client.allowance().calls == 0
+            with pytest.raises(WeatherError) as held:
+                await client.extras.answer(VIDEO, "labels")
+            assert not held.value.sent
+            clock.at += 1.5
+            with pytest.raises(WeatherError):  # the probe, though a part's own
+                await client.extras.answer(VIDEO, "labels")
+            assert client.allowance().calls == 0
+            assert len(door.calls()) == 2
+
+    asyncio.run(story())
+
+
+def test_a_part_is_asked_again_after_its_trouble() -> None:
+    """One answer, even a refusal, opens its gate."""
+
+    def answer(asked: Asked) -> web.Response:
+        return reply({}, 502) if len(door_calls) == 0 else reply({"error": "not_found"}, 404)
+
+    door_calls: list[str] = []
+
+    async def story() -> None:
+        clock = Clock()
+        async with Door(answer).open() as door, visit(door, clock) as client:
+            with pytest.raises(WeatherError):
+                await client.extras.caption(VIDEO, "en-00")
+            door_calls.append("one")
+            clock.at += 1.5
+            with pytest.raises(NotFoundError):
+                await client.extras.caption(VIDEO, "en-00")
+            assert all(client.weather.is_open(gate) for gate in client.weather.gates)
+            assert len(door.calls()) == 2
 
     asyncio.run(story())

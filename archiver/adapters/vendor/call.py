@@ -25,6 +25,7 @@ from archiver.adapters.clock import WaitingClock
 from archiver.adapters.descriptors import NO_MORE
 from archiver.adapters.http import origin_of, read_body
 from archiver.adapters.vendor import trouble, wire
+from archiver.adapters.vendor.gates import Gates
 from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
 from archiver.adapters.vendor.token import TokenSource
 from archiver.core import thrift
@@ -109,17 +110,20 @@ class Caller:
         purpose: Purpose,
         params: Mapping[str, str] | None = None,
         patience_s: float = PATIENCE_S,
+        part: str = "",
     ) -> bytes:
         """Do one call and return the body of its success.
 
         Args:
             path: from the API's root, already percent-encoded.
             patience_s: how long to wait for the rate limit before giving the call back.
+            part: a part of the API whose errors hold back its own calls alone.
 
         Raises:
             WeatherError, NotFoundError, DeniedError, BadAnswerError, AuthError.
         """
         address = self._address + path + (f"?{urlencode(params)}" if params else "")
+        gates = Gates(self.weather, self.host, f"{self.host} ({part})" if part else None)
         self._entered += 1
         try:
             async with AsyncExitStack() as places:
@@ -127,7 +131,7 @@ class Caller:
                     await places.enter_async_context(self._polls)
                 await places.enter_async_context(self._calls)
                 for turn in range(2):
-                    answer = await self._once(method, address, purpose, patience_s)
+                    answer = await self._once(method, address, purpose, patience_s, gates)
                     if isinstance(answer, Answer):
                         return self._judged(answer)
                     if turn == 0:
@@ -163,11 +167,11 @@ class Caller:
         return found
 
     async def _once(
-        self, method: str, address: str, purpose: Purpose, patience_s: float
+        self, method: str, address: str, purpose: Purpose, patience_s: float, gates: Gates
     ) -> Answer | Mapping[str, str]:
         """Send once.  The header that was sent: a 401, the token in it is refused."""
-        if self.weather.closed_until(self.host, self.clock.now()) > self.clock.now():
-            self._hindered()
+        if gates.closed_until(self.clock.now()) > self.clock.now():
+            self._hindered(gates)
         was_fresh = self._tokens.is_fresh(self.clock.now())
         place = await self._pace.enter(purpose, self.host, patience_s)
         try:
@@ -175,20 +179,20 @@ class Caller:
             if was_fresh and not self._tokens.is_fresh(self.clock.now()):
                 met("A06")
             head = await self._tokens.authorize(address)
-            if not self.weather.may_try(self.host, self.clock.now()):
-                self._hindered()
-            answer = await self._send(method, address, head, place)
+            if not gates.may_try(self.clock.now()):
+                self._hindered(gates)
+            answer = await self._send(method, address, head, place, gates)
         finally:
             place.leave()
         return head if answer.status == 401 and not answer.is_page else answer
 
-    def _hindered(self) -> NoReturn:
-        retry_at = self.weather.closed_until(self.host, self.clock.now())
-        how = f"API: {self.weather.reason(self.host)}"
-        raise WeatherError(self.host, how, retry_at, sent=False)
+    def _hindered(self, gates: Gates) -> NoReturn:
+        now = self.clock.now()
+        how = f"API: {gates.reason(now)}"
+        raise WeatherError(self.host, how, gates.closed_until(now), sent=False)
 
     async def _send(
-        self, method: str, address: str, head: Mapping[str, str], place: Place
+        self, method: str, address: str, head: Mapping[str, str], place: Place, gates: Gates
     ) -> Answer:
         sent_at = self.clock.now()
         try:
@@ -207,30 +211,33 @@ class Caller:
             elif isinstance(error, TimeoutError):
                 met("A38")
             how = trouble.describe(error)
-            self._failed(how, is_sent=place.is_sent)
+            self._failed(gates, how, is_sent=place.is_sent)
             raise WeatherError(self.host, f"API: {how}", sent=place.is_sent) from None
         finally:
-            self.weather.let_go(self.host)
+            gates.let_go()
         retry_at = said.retry_at
         if retry_at is None and response.status == 429:
             retry_at = said.reset_at
         answer = Answer(response.status, body, retry_at)
         if not answer.is_weather:
             self._thrift = thrift.went_well(self._thrift)
-            self.weather.succeeded(self.host)
+            gates.succeeded()
             return answer
         if answer.status != 429:
             met("A17" if answer.is_page else "A15" if answer.status == 503 else "A16")
         # A 429 is no failure of the host's: the pace sees to those.
-        self._failed(answer.how, answer.retry_at, is_sent=answer.status != 429)
+        self._failed(gates, answer.how, answer, is_sent=answer.status != 429)
         return answer
 
-    def _failed(self, how: str, retry_at: Instant | None = None, *, is_sent: bool) -> None:
-        now = self.clock.now()
+    def _failed(
+        self, gates: Gates, how: str, answer: Answer | None = None, *, is_sent: bool
+    ) -> None:
+        now, retry_at = self.clock.now(), None if answer is None else answer.retry_at
         if is_sent:
             self._thrift = thrift.failed(self._thrift)
             retry_at = Instant(max(retry_at or now, now + self._thrift.pause_s))
-        self.weather.failed(self.host, now, retry_at, how)
+        answered = answer is not None and (answer.status >= 500 or answer.is_page)
+        gates.failed(now, retry_at, how, answered=answered)
 
     def _judged(self, answer: Answer) -> bytes:
         status, body = answer.status, answer.body

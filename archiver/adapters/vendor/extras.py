@@ -2,7 +2,9 @@
 
 Rule 1: a call is made once; who wants it again asks on another night.
 Rule 2: nothing but Misfortune and AuthError leaves, whatever the bytes (``wire_extras``).
-Rule 3: a language is one part of a path, quoted; nothing of an answer leads to another place.
+Rule 3: a kind of answer that fails holds back its own kind alone; a video's details and channels
+        fail as the whole API does, so that an outage is noticed.
+Rule 4: a language is one part of a path, quoted; nothing of an answer leads to another place.
 """
 
 from __future__ import annotations
@@ -46,9 +48,10 @@ class ExtrasClient:
     async def answer(self, video_id: VideoId, name: str) -> str:
         """One of the small answers about a video (``core.extras.NAMES``), as JSON."""
         rest, key = ADDRESSES[name]
-        body = await self._get(f"/videos/{video_id}{rest}")
         if name == extras.DETAILS:
+            body = await self._get(f"/videos/{video_id}{rest}")
             return wire_extras.details(body, key, video_id)
+        body = await self._get(f"/videos/{video_id}{rest}", part=name.replace("_", " "))
         return wire_extras.record(body, key)
 
     async def caption(self, video_id: VideoId, language: str) -> bytes:
@@ -56,11 +59,12 @@ class ExtrasClient:
         if not extras.is_language(language):
             raise BadAnswerError("a caption's language is no word")
         path = f"/videos/{video_id}/captions/{quote(language, safe='')}/vtt"
-        return wire_extras.web_vtt(await self._get(path))
+        return wire_extras.web_vtt(await self._get(path, part="caption texts"))
 
     async def metadata_fields(self) -> str:
         """The fields of the videos' custom metadata, as a JSON list."""
-        body = await self._get("/custom-metadata-fields.json", {"filter[type]": "video"})
+        params = {"filter[type]": "video"}
+        body = await self._get("/custom-metadata-fields.json", params, "metadata fields")
         return wire_extras.fields(body)
 
     async def channel(self, channel_id: ChannelId) -> str:
@@ -101,5 +105,7 @@ class ExtrasClient:
         met("A31")
         raise BadAnswerError(f"the pages of {query.path} have no end")
 
-    async def _get(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
-        return await self._caller.call("GET", path, "extras", params)
+    async def _get(
+        self, path: str, params: Mapping[str, str] | None = None, part: str = ""
+    ) -> bytes:
+        return await self._caller.call("GET", path, "extras", params, part=part)
