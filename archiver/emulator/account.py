@@ -61,6 +61,7 @@ class Caption:
     is_default: bool = False
     is_visible: bool = True
     status: str = "active"
+    edition: int = 1  # counts what its text has been
 
 
 @dataclass(slots=True)
@@ -94,6 +95,7 @@ class Video:
         recording: a broadcast that still runs: length and file size of nothing.
         expires_at: when the vendor deletes the video itself; None: never.
         rank: its place in listings, newest first.
+        pictures: counts the thumbnails that the owner chose in place of the first.
     """
 
     id: int
@@ -114,6 +116,7 @@ class Video:
     labels: list[str] = field(default_factory=list)
     metadata: dict[int, str] = field(default_factory=dict)
     rank: float = 0.0
+    pictures: int = 0
 
 
 METADATA_FIELDS = {71: "Department", 72: "Retention class"}

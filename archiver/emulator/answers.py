@@ -56,11 +56,18 @@ def listed_video(video: Video, file_size: int, api_url: str, download_url: str) 
     }
 
 
-def detailed_video(listed: Json, video: Video) -> Json:
-    """A video as its own page shows it."""
+def detailed_video(listed: Json, video: Video, look: int = 0) -> Json:
+    """A video as its own page shows it.
+
+    Args:
+        look: how often it was looked at before: views grow, and addresses are signed anew.
+    """
     chapters: Any = [_chapter(video, index) for index in range(len(video.chapters))]
+    signed = {name: f"{url}?look={look}" for name, url in listed["thumbnail"].items()}
     return {
         **listed,
+        "views": str(video.id % 1000 + look),
+        "thumbnail": signed,
         "owner": {"id": "4711", "username": "owner"},
         "chapters": chapters or {},
         "schedule": None,
@@ -112,12 +119,16 @@ def captions(video: Video) -> Json:
 
 def vtt(video: Video, language: str) -> str | None:
     """The text of a caption track, or None where there is none that is ready."""
-    if not any(t.language == language and t.status == "active" for t in video.captions):
+    ready = (each for each in video.captions if each.status == "active")
+    track = next((each for each in ready if each.language == language), None)
+    if track is None:
         return None
     cues = [
         f"00:00:0{second}.000 --> 00:00:0{second}.900\n{language}: line {second} of {video.id}\n"
         for second in range(0, 6, 2)
     ]
+    if track.edition > 1:
+        cues.append(f"00:00:08.000 --> 00:00:09.000\ncorrected {track.edition - 1}\n")
     return "WEBVTT\n\n" + "\n".join(cues)
 
 
@@ -139,10 +150,24 @@ def record(video: Video, name: str) -> Json | None:
                 return {"expiration": {"rule": "never"}}
             return {"expiration": {"rule": "at_given_time", "expires_at": video.expires_at}}
         case "audio/tracks":
-            track = {"id": str(video.id * 10), "language": "en", "title": "Original"}
-            return {"tracks": [{**track, "is_default": True}]}
+            return {"tracks": _tracks(video)}
         case _:
             return None
+
+
+def _tracks(video: Video) -> list[Json]:
+    """The sound; of every third video there is a second track."""
+    first = {"id": str(video.id * 10), "language": "en", "title": "Original", "is_default": True}
+    if video.id % 3:
+        return [first]
+    second = {"id": str(video.id * 10 + 1), "language": "de", "title": "Deutsch"}
+    return [first, {**second, "is_default": False}]
+
+
+def odd_captions(record: Json) -> Json:
+    """Tracks of languages that are no words, after those that there are."""
+    odd = ("../../../users/self", "..", "en/../..", "en?x=1", "", "a" * 5_000, None, "e\r\nn")
+    return {"captions": [*record["captions"], *({"language": o, "status": "active"} for o in odd)]}
 
 
 def _labels(video: Video) -> Json:

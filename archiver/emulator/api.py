@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,7 @@ class ApiDoor:
         self._lists = Listings(world, self._api, downloads)
         self._files = Downloadables(world, downloads)
         self._chance = random.Random(f"api {world.config.seed}")
+        self._looks: Counter[int] = Counter()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers one request, or cuts it off."""
@@ -81,8 +83,10 @@ class ApiDoor:
     def _count(self, request: web.Request) -> None:
         match = DOWNLOADABLE.fullmatch(request.path)
         if match is None:
-            kind = "lists" if LIST.fullmatch(request.path) else "details"
-            self._stats.calls[kind] += 1
+            is_list = LIST.fullmatch(request.path) is not None
+            self._stats.calls["lists" if is_list else "details"] += 1
+            if not is_list:
+                self._stats.extras[request.path] += 1
             return
         name = f"{match[1]}/{match[2]}"
         posts = request.method == "POST"
@@ -142,7 +146,10 @@ class ApiDoor:
         return in_json(429, {"error": "too_many_requests"}, headers)
 
     def _garble(self, answer: Answer, path: str) -> None:
-        names = (*GARBLED, "list-html") if LIST.fullmatch(path) else GARBLED
+        if answer.kind != "application/json":
+            names: tuple[str, ...] = ("html", "empty-body")
+        else:
+            names = (*GARBLED, "list-html") if LIST.fullmatch(path) else GARBLED
         match self._world.faults.first(names, path):
             case "html" | "list-html":
                 answer.body, answer.kind = HTML.encode(), "text/html"
@@ -217,15 +224,32 @@ class ApiDoor:
         if video is None:
             return None
         if not part:
-            detail = answers.detailed_video(self._lists.video(video), video)
+            detail = answers.detailed_video(self._lists.video(video), video, self._looks[video.id])
+            self._looks[video.id] += 1
             return in_json(200, {"video": detail})
-        if not self._owns(video):
+        struck = self._world.faults.first(("extra-denied", "extra-missing"), path)
+        if struck == "extra-missing":
+            return None
+        if struck == "extra-denied" or not self._owns(video):
             return in_json(403, DENIED)
         if path.endswith("/vtt"):
-            text = answers.vtt(video, part.removeprefix("captions/").removesuffix("/vtt"))
-            return None if text is None else Answer(200, text.encode(), "text/vtt")
+            return self._vtt(video, part.removeprefix("captions/").removesuffix("/vtt"), path)
         record = answers.record(video, part)
+        if part == "captions" and record and self._world.faults.strikes("odd-captions", path):
+            record = answers.odd_captions(record)
         return None if record is None else in_json(200, record)
+
+    def _vtt(self, video: Video, language: str, path: str) -> Answer | None:
+        text = answers.vtt(video, language)
+        if text is None:
+            return None
+        match self._world.faults.first(("caption-html", "caption-text"), path):
+            case "caption-html":
+                return Answer(200, HTML.encode(), "text/html")
+            case "caption-text":
+                return Answer(200, b"1\n00:00:00,000 --> 00:00:01,000\nnot WebVTT\n", "text/vtt")
+            case _:
+                return Answer(200, text.encode(), "text/vtt")
 
     def _owns(self, video: Video) -> bool:
         channel = self._world.account.channels.get(video.channel_id or 0)

@@ -103,5 +103,19 @@ class ControlDoor:
             case "revoke":
                 self._tokens.revoke()
             case _:
-                raise ValueError(f"no operation is named {name!r}")
+                self._operate_on_extras(name, operand)
         return []
+
+    def _operate_on_extras(self, name: str, operand: Any) -> None:
+        world = self._world
+        match name:
+            case "finish_caption":
+                world.finish_caption(int(operand["id"]), operand["language"])
+            case "edit_caption":
+                world.edit_caption(int(operand["id"]), operand["language"])
+            case "new_picture":
+                world.new_picture(int(operand))
+            case "label":
+                world.label_video(int(operand["id"]), operand["label"])
+            case _:
+                raise ValueError(f"no operation is named {name!r}")

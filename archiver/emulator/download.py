@@ -12,10 +12,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from archiver.emulator import wire
+from archiver.emulator import pictures, wire
 from archiver.emulator.bodies import Bodies, Reply
 from archiver.emulator.line import Line
-from archiver.emulator.media import sample
 from archiver.emulator.ranges import wanted
 from archiver.emulator.stats import Stats
 from archiver.emulator.world import Version, World
@@ -77,7 +76,8 @@ class DownloadDoor:
             room, _, name = request.path.removeprefix("/").partition("/")
             if room == "thumbnail":
                 self._stats.calls["thumbnails"] += 1
-                return web.Response(body=sample("sample.jpg"), content_type="image/jpeg")
+                self._stats.extras[request.path] += 1
+                return pictures.answered(self._world, name)
             if room == "loop":
                 return self._moved(f"{self._own}/loop/{name}?{request.query_string}")
             if room not in ("v", "moved"):

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Where = Literal["api", "list", "token", "download"]
+Where = Literal["api", "list", "token", "download", "extras"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,17 @@ FAULTS = _table(
     ("download", "etag-per-request", "another ETag with each answer", True),
     ("download", "no-last-modified", "no Last-Modified", True),
     ("download", "no-range-support", "no Accept-Ranges; every range is answered whole", True),
+    ("extras", "extra-denied", "403 lack_of_ownership to a small record of a video"),
+    ("extras", "extra-missing", "404 to a small record of a video"),
+    ("extras", "odd-captions", "caption tracks whose languages lead to other places"),
+    ("extras", "caption-html", "200 with a page of HTML as a caption's text"),
+    ("extras", "caption-text", "a caption's text that is no WebVTT"),
+    ("extras", "picture-missing", "404 in place of a thumbnail"),
+    ("extras", "picture-503", "503 in place of a thumbnail"),
+    ("extras", "picture-html", "200 with a page of HTML as image/jpeg"),
+    ("extras", "picture-svg", "200 with a drawing that has a script as image/jpeg"),
+    ("extras", "picture-cut", "the connection is closed before a thumbnail's end"),
+    ("extras", "picture-elsewhere", "302 to a cloud's metadata address in place of a thumbnail"),
 )
 
 SPEC = re.compile(r"([a-z0-9-]+)(?:@([^:*!]+))?(?::([0-9.]+)|\*([0-9]+)|(!))?")

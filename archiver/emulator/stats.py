@@ -35,6 +35,7 @@ class Stats:
         calls: kind (posts, polls, lists, details, tokens, downloads, ranges, thumbnails) -> count.
         posts: video/format -> POSTs.
         polls: video/format -> status GETs.
+        extras: path -> GETs of what belongs to a video or a channel, thumbnails included.
         bytes_sent: of bodies by the download host.
         credential_leaks: requests at the download host that carried a credential.
         late_downloads: requests for an address after it had run out by the vendor's clock.
@@ -45,6 +46,7 @@ class Stats:
     calls: Counter[str] = field(default_factory=Counter)
     posts: Counter[str] = field(default_factory=Counter)
     polls: Counter[str] = field(default_factory=Counter)
+    extras: Counter[str] = field(default_factory=Counter)
     bytes_sent: int = 0
     credential_leaks: int = 0
     late_downloads: int = 0
@@ -74,6 +76,7 @@ class Stats:
             "unguarded_ranges": self.unguarded_ranges,
             "posts_by_video": dict(self.posts),
             "polls_by_video": dict(self.polls),
+            "extras_by_path": dict(self.extras),
             "api_in_flight_most": self.api.most,
             "polls_in_flight_most": self.polling.most,
             "downloads_in_flight_most": self.downloading.most,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archiver.core.model import Format
-from archiver.emulator.account import STORED_BYTES_S, Account, Video, make_account
+from archiver.emulator.account import STORED_BYTES_S, Account, Caption, Video, make_account
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.faults import Faults
 from archiver.emulator.media import Content, Edition
@@ -140,6 +140,30 @@ class World:
     def rename_video(self, video_id: int, title: str) -> None:
         """The owner changes the title."""
         self.account.videos[video_id].title = title
+
+    def finish_caption(self, video_id: int, language: str) -> None:
+        """A caption track that was being made is ready; one that was not there is, too."""
+        self._caption(video_id, language).status = "active"
+
+    def edit_caption(self, video_id: int, language: str) -> None:
+        """The owner corrects a caption's text."""
+        self._caption(video_id, language).edition += 1
+
+    def _caption(self, video_id: int, language: str) -> Caption:
+        tracks = self.account.videos[video_id].captions
+        for track in tracks:
+            if track.language == language:
+                return track
+        tracks.append(Caption(language))
+        return tracks[-1]
+
+    def new_picture(self, video_id: int) -> None:
+        """The owner chooses another thumbnail."""
+        self.account.videos[video_id].pictures += 1
+
+    def label_video(self, video_id: int, label: str) -> None:
+        """The owner puts a label on it."""
+        self.account.videos[video_id].labels.append(label)
 
     def delete_video(self, video_id: int) -> None:
         """The video is gone: from listings, from the API, and its addresses die."""

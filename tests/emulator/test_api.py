@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from yarl import URL
 
+from archiver.emulator.account import Caption
 from archiver.emulator.config import SecretStyle
 from archiver.emulator.world import World
 from tests.emulator.visitor import Visitor, visit
@@ -120,6 +121,11 @@ def test_playlists_and_the_things_that_belong_to_a_video() -> None:
             assert fields["fields"]
             picture = await visitor.fetch(detail["thumbnail"]["image_1920x1080"])
             assert picture.body.startswith(b"\xff\xd8\xff")
+            smaller = await visitor.fetch(detail["thumbnail"]["image_320x180"])
+            assert smaller.body != picture.body, "each size is a picture of its own"
+            again = (await visitor.json(f"{base}.json"))["video"]
+            assert again["views"] != detail["views"]
+            assert again["thumbnail"] != detail["thumbnail"], "signed anew"
             shared = next(
                 video
                 for video in account.videos.values()
@@ -262,6 +268,44 @@ def test_the_world_can_be_changed_and_read_from_outside() -> None:
                 assert (await response.json())["size"] == 70_000
             async with visitor.session.get(f"{api}/_emulator/stats") as response:
                 assert (await response.json())["faults"] == {"html": 1}
+
+    asyncio.run(story())
+
+
+def test_what_belongs_to_a_video_can_be_changed_from_outside() -> None:
+    """Captions are finished and corrected, a picture and a label chosen."""
+
+    async def story() -> None:
+        async with visit() as visitor:
+            api, video = visitor.emulator.api_url, str(visitor.video_id)
+            base, text = f"/videos/{video}", f"/videos/{video}/captions/nl-00/vtt"
+            shown = (await visitor.json(f"{base}.json"))["video"]["thumbnail"]["default"]
+            before = (await visitor.call(text)).status, (await visitor.fetch(shown)).body
+            assert before[0] == 404
+
+            async def change(**operation: object) -> None:
+                url = f"{api}/_emulator/world"
+                async with visitor.session.post(url, json=operation) as response:
+                    assert response.status == 200
+
+            visitor.emulator.world.account.videos[int(video)].captions.append(
+                Caption("nl-00", status="processing")
+            )
+            assert (await visitor.call(text)).status == 404
+            await change(finish_caption={"id": video, "language": "nl-00"})
+            first = (await visitor.call(text)).body
+            assert first.startswith(b"WEBVTT")
+            await change(edit_caption=[{"id": video, "language": "nl-00"}])
+            assert (await visitor.call(text)).body != first
+            await change(finish_caption={"id": video, "language": "pt-BR"})
+            tracks = (await visitor.json(f"{base}/captions.json"))["captions"]
+            assert {"nl-00", "pt-BR"} <= {track["language"] for track in tracks}
+            await change(new_picture=[video], label={"id": video, "label": "kept"})
+            assert (await visitor.fetch(shown)).body != before[1]
+            labels = (await visitor.json(f"{base}/labels.json"))["labels"]
+            assert "kept" in [label["label_name"] for label in labels.values()]
+            counted = visitor.emulator.stats["extras_by_path"]
+            assert (counted[text], counted[f"{base}.json"]) == (4, 1)
 
     asyncio.run(story())
 

@@ -441,6 +441,62 @@ async def regenerate(visitor: Visitor) -> None:
     assert [said.headers["ETag"] == content.etag for content in contents] == [False, True]
 
 
+async def picture_of(visitor: Visitor) -> Said:
+    shown = (await visitor.json(f"/videos/{visitor.video_id}.json"))["video"]["thumbnail"]
+    return await visitor.fetch(shown["image_1920x1080"])
+
+
+def shows(name: str, status: int, body: bytes) -> None:
+    async def check(visitor: Visitor) -> None:
+        said = await picture_of(visitor)
+        assert said.status == status
+        assert body in said.body
+        assert (await picture_of(visitor)).body.startswith(b"\xff\xd8\xff")
+
+    CHECKS[name] = check
+
+
+shows("picture-missing", 404, b"")
+shows("picture-503", 503, b"")
+shows("picture-html", 200, b"<html>")
+shows("picture-svg", 200, b"<script>")
+
+
+@checks("picture-cut")
+async def picture_cut(visitor: Visitor) -> None:
+    with pytest.raises(CUT):
+        await picture_of(visitor)
+
+
+@checks("picture-elsewhere")
+async def picture_elsewhere(visitor: Visitor) -> None:
+    said = await picture_of(visitor)
+    assert (said.status, said.headers["Location"][:23]) == (302, "http://169.254.169.254/")
+
+
+@checks("extra-denied", "extra-missing")
+async def no_extra(visitor: Visitor) -> None:
+    path = f"/videos/{visitor.video_id}/labels.json"
+    assert (await visitor.call(path)).status in (403, 404)
+    assert (await visitor.call(path)).status == 200, "once for each resource"
+
+
+@checks("odd-captions")
+async def odd_captions(visitor: Visitor) -> None:
+    tracks = (await visitor.json(f"/videos/{visitor.video_id}/captions.json"))["captions"]
+    assert "../../../users/self" in [track["language"] for track in tracks]
+
+
+@checks("caption-html", "caption-text")
+async def caption_text(visitor: Visitor) -> None:
+    visitor.emulator.world.finish_caption(visitor.video_id, "en-00")
+    path = f"/videos/{visitor.video_id}/captions/en-00/vtt"
+    said = await visitor.call(path)
+    assert said.status == 200
+    assert not said.body.startswith(b"WEBVTT")
+    assert (await visitor.call(path)).body.startswith(b"WEBVTT")
+
+
 @checks("swap-mid-body")
 async def swap_mid_body(visitor: Visitor) -> None:
     url, old = await visitor.address(), visitor.truth()

@@ -19,7 +19,8 @@ from tests.sim.transport import Way
 CRASH, INTERRUPT = "crash", "interrupt"
 STEP, SKEW = "stepped-clock", "skewed-clock"
 OWNER_FAULTS = frozenset({"replaced-video", "deleted-video", "renamed-video", "new-video"})
-FAULTS = frozenset(VENDOR_FAULTS) | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}
+OF_VIDEOS = frozenset(name for name, fault in VENDOR_FAULTS.items() if fault.where != "extras")
+FAULTS = OF_VIDEOS | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}
 # These need a listing of several pages; the others a file of which some is saved.
 PAGED = frozenset({"repeat-page", "empty-page", "moving-page", "shrinking-page", "next-loop"})
 RANGED = frozenset({"range-416", "wrong-range", "multipart-range", "ignore-range", "wrong-bytes"})
