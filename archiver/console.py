@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archiver.console_lines import NEWS, WARNING, Lines, Told, waiting
+from archiver.console_lines import NEWS, WARNING, Lines, Listener, Told, waiting
 from archiver.console_screen import Screen
 from archiver.console_tally import Tally, Transfer
 from archiver.console_text import clock, many, safe, size, span
@@ -44,14 +44,22 @@ _SHOWN: Final = {
 class Terminal(Lines):
     """Shows a run with bars.  ``NO_COLOR`` is obeyed by rich itself."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float], *, least: int = NEWS) -> None:
-        super().__init__(stream, now, least=least)
+    def __init__(
+        self,
+        stream: TextIO,
+        now: Callable[[], float],
+        *,
+        least: int = NEWS,
+        beside: Sequence[Listener] = (),
+    ) -> None:
+        super().__init__(stream, now, least=least, beside=beside)
         self._screen: Screen | None = Screen(stream)
 
     def tick(self) -> None:
         """Draw again."""
         rate = self.tally.sample(self._now())
         self._tell_weather()
+        self._tell_standing(rate, shown=False)  # the bars show it; a log file has no bars
         if self._screen is not None:
             troubles, screen = self._troubles(), self._screen
             most = min(_BARS_MOST, max(1, screen.height - _ROWS_BESIDE))
@@ -63,10 +71,9 @@ class Terminal(Lines):
             self._screen.close()
             self._screen = None
 
-    def _tell(self, what: Told) -> None:
-        self._told_at = self._now()
+    def _tell(self, at: Instant, what: Told) -> None:
         style = _STYLES.get(what.word, "bold yellow" if what.level == WARNING else "")
-        line = Text().append(f"{clock(Instant(self._told_at))} ", style="dim")
+        line = Text().append(f"{clock(at)} ", style="dim")
         line.append(f"{what.word:<9} ", style=style or None).append(what.text)
         if self._screen is not None:
             self._screen.say(line)

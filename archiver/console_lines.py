@@ -8,10 +8,10 @@ Rule 3: every text passes ``console_text.safe``: no steering of terminals, no si
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 from archiver.console_tally import Tally
 from archiver.console_text import clock, many, safe, size, span
@@ -41,6 +41,8 @@ WORDS: Final[Mapping[type, tuple[str, int]]] = {
     life.Reopened: ("reopened", DETAIL),
 }  # fmt: skip
 _LEVELS: Final = {DETAIL: "debug", NEWS: "info", WARNING: "warning"}
+# What systemd's journal takes for a line's priority: debug, info, warning.
+_PRIORITIES: Final = {DETAIL: "<7>", NEWS: "<6>", WARNING: "<4>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ def told(event: life.Event, after: Job, title: str = "") -> Told | None:
     return Told(level, word, text, fields)
 
 
+class Listener(Protocol):
+    """Somebody beside the stream who hears the same: a log file, a count of warnings."""
+
+    @property
+    def least(self) -> int:
+        """The level from which on it wants to hear."""
+        ...
+
+    def hear(self, at: Instant, what: Told) -> None:
+        """Something was told at *at*."""
+        ...
+
+
 class Lines:
     """Tells a run on a stream, a line at a time; an ``Observer``.
 
@@ -83,11 +98,20 @@ class Lines:
         stream: standard error, as a rule.
         now: Unix seconds.
         least: the level from which on there is a line: DETAIL, NEWS, WARNING, or MUTE for none.
+        beside: others who hear the same, each from a level of its own on.
     """
 
-    def __init__(self, stream: TextIO, now: Callable[[], float], *, least: int = NEWS) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        now: Callable[[], float],
+        *,
+        least: int = NEWS,
+        beside: Sequence[Listener] = (),
+    ) -> None:
         self.tally = Tally()
-        self._stream, self._now, self._least = stream, now, least
+        self._stream, self._now, self._least, self._beside = stream, now, least, tuple(beside)
+        self._heard_from = min([least, *(each.least for each in beside)])
         self._troubles: Troubles = tuple
         self._forecast = Forecast()
         self._told_at = now()
@@ -114,29 +138,31 @@ class Lines:
         running = self.tally.running.get(after.key)
         what = told(event, after, running.title if running else "")
         self.tally.recorded(before, event, after)
-        if what is not None and what.level >= self._least:
-            self._tell(what)
+        if what is not None:
+            self._spread(what)
 
     def said(self, text: str, *, warning: bool = False) -> None:
         """Something about the run as a whole."""
-        if (level := WARNING if warning else NEWS) >= self._least:
-            self._tell(Told(level, "warning" if warning else "note", safe(text), {}))
+        level, word = (WARNING, "warning") if warning else (NEWS, "note")
+        self._spread(Told(level, word, safe(text), {}))
 
     def tick(self) -> None:
         """Called often: says what is waited for, and after a minute of silence where it stands."""
         rate = self.tally.sample(self._now())
         self._tell_weather()
-        if self._least <= NEWS and self._now() - self._told_at >= STATUS_EVERY_S:
-            text = "; ".join([standing(self.tally, rate), *outlook(self._troubles())])
-            self._tell(Told(NEWS, "progress", text, self._numbers(rate)))
+        self._tell_standing(rate)
 
     def close(self) -> None:
         """Leave the stream as it was found."""
 
     def _tell_weather(self) -> None:
         for word, text in self._forecast.changes(self._troubles(), self._now()):
-            if self._least <= NEWS:
-                self._tell(Told(NEWS, word, text, {}))
+            self._spread(Told(NEWS, word, text, {}))
+
+    def _tell_standing(self, rate: float, *, shown: bool = True) -> None:
+        if self._heard_from <= NEWS and self._now() - self._told_at >= STATUS_EVERY_S:
+            text = "; ".join([standing(self.tally, rate), *outlook(self._troubles())])
+            self._spread(Told(NEWS, "progress", text, self._numbers(rate)), shown=shown)
 
     def _numbers(self, rate: float) -> dict[str, Any]:
         tally = self.tally
@@ -146,9 +172,19 @@ class Lines:
             "bytes_wanted": tally.wanted_bytes, "bytes_per_second": round(rate),
         }  # fmt: skip
 
-    def _tell(self, what: Told) -> None:
-        self._told_at = self._now()
-        self._put(f"{clock(Instant(self._told_at))} {what.word:<9} {what.text}")
+    def _spread(self, what: Told, *, shown: bool = True) -> None:
+        """Tell whoever wants to hear of such things."""
+        at = Instant(self._now())
+        heard = [each for each in self._beside if what.level >= each.least]
+        if what.level >= self._heard_from:
+            self._told_at = at
+        if shown and what.level >= self._least:
+            self._tell(at, what)
+        for each in heard:
+            each.hear(at, what)
+
+    def _tell(self, at: Instant, what: Told) -> None:
+        self._put(f"{clock(at)} {what.word:<9} {what.text}")
 
     def _put(self, line: str) -> None:
         if self._deaf:
@@ -164,14 +200,24 @@ class Lines:
 class JsonLines(Lines):
     """The same, one JSON object a line."""
 
-    def _tell(self, what: Told) -> None:
-        self._told_at = self._now()
-        shown = {
-            "at": iso(Instant(self._told_at)), "level": _LEVELS[what.level],
-            "event": what.word.replace(" ", "_"), **({} if what.fields else {"text": what.text}),
-            **what.fields,
-        }  # fmt: skip
-        self._put(json.dumps(shown))
+    def _tell(self, at: Instant, what: Told) -> None:
+        self._put(as_json(at, what))
+
+
+class JournalLines(Lines):
+    """The same for systemd's journal, which knows the time by itself, and wants a priority."""
+
+    def _tell(self, at: Instant, what: Told) -> None:  # noqa: ARG002  the journal has a clock
+        self._put(f"{_PRIORITIES[what.level]}{what.word:<9} {what.text}")
+
+
+def as_json(at: Instant, what: Told) -> str:
+    """One thing that was told, as a JSON object on one line."""
+    shown = {
+        "at": iso(at), "level": _LEVELS[what.level], "event": what.word.replace(" ", "_"),
+        **({} if what.fields else {"text": what.text}), **what.fields,
+    }  # fmt: skip
+    return json.dumps(shown)
 
 
 def standing(tally: Tally, rate: float) -> str:
