@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import click
 
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, only
 from archiver.met import met
 from archiver.version import __version__
 
@@ -107,7 +107,7 @@ class Ending:
             return True
         if isinstance(error, SystemExit | GeneratorExit):
             return False
-        self.code = _tell(_only(error))
+        self.code = _tell(only(error))
         return True
 
 
@@ -142,23 +142,6 @@ def _tell_bug(error: BaseException) -> int:
     return BUG
 
 
-def _only(error: BaseException) -> BaseException:
-    """The one thing that a person must act on, out of what several tasks raised at once."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    leaves = list(_leaves(error))
-    ours = [leaf for leaf in leaves if isinstance(leaf, ArchiverError)]
-    return ours[0] if len(ours) == len(leaves) else error
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
 def _forgive_encodings() -> None:
     """A title that the terminal cannot show becomes escapes, never an error."""
     for stream in (sys.stdout, sys.stderr):
@@ -171,6 +154,10 @@ def _forgive_encodings() -> None:
 
 def _say(text: str) -> None:
     """Tell the person; whether anybody still reads must not change the exit code."""
+    if "JOURNAL_STREAM" in os.environ:
+        from archiver.console_text import urgent  # not needed elsewhere
+
+        text = urgent(text, sys.stderr)
     try:
         click.echo(text, err=True)
     except OSError:

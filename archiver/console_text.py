@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
 
 from archiver.core.model import Instant
 from archiver.core.naming import display
@@ -81,6 +82,23 @@ def local(iso_text: str | None) -> str:
 def many(count: int, one: str, more: str = "") -> str:
     """``1 video``, ``1,234 videos``."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def is_journal(stream: TextIO | None) -> bool:
+    """*stream* leads straight into systemd's journal, which takes ``<4>`` for a priority."""
+    try:
+        found = os.fstat(stream.fileno()) if stream is not None else None
+    except (OSError, ValueError):  # shut, or no file at all
+        return False
+    told = os.environ.get("JOURNAL_STREAM")
+    return found is not None and told == f"{found.st_dev}:{found.st_ino}"
+
+
+def urgent(text: str, stream: TextIO | None) -> str:
+    """*text*, each line of which the journal takes for an error where *stream* leads there."""
+    if not is_journal(stream):
+        return text
+    return "\n".join(f"<3>{line}" for line in text.splitlines())
 
 
 def _local(at: Instant | None, shape: str) -> str:

@@ -17,6 +17,7 @@ ArchiverError                a person must act: one sentence, a hint, an exit co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from archiver.core.model import Instant
@@ -119,3 +120,20 @@ class BrokenError(Misfortune):
 
 class CorruptError(Misfortune):
     """What was saved is not the file, or changed under way: the next fetch starts from byte 0."""
+
+
+def only(error: BaseException) -> BaseException:
+    """The one thing that a person must act on, out of what several tasks raised at once."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    ours = [leaf for leaf in leaves if isinstance(leaf, ArchiverError)]
+    return ours[0] if len(ours) == len(leaves) else error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

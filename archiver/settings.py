@@ -19,8 +19,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from archiver.account import API_URL, AUTHORIZE_URL, TOKEN_URL, Account, Secret
+from archiver.account import (
+    API_URL,
+    AUTHORIZE_URL,
+    TOKEN_URL,
+    Account,
+    Secret,
+    require_safe_url,
+)
 from archiver.errors import AuthError, SettingsError
 from archiver.met import met
 
@@ -35,13 +43,15 @@ FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "contact_name": _TEXT, "contact_phone": _TEXT, "demo_to": _TEXT, "demo_videos": _NUMBER,
     "description": _TEXT, "downloads": _NUMBER, "dry_run": _FLAG, "format": _TEXT, "json": _FLAG,
     "limit": _NUMBER, "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT,
-    "list_state": _TEXT, "list_text": _TEXT, "list_until": _TEXT, "log_format": _TEXT,
-    "match": _TEXT, "max_duration": _AMOUNT, "max_wait": _AMOUNT, "name": _TEXT, "no_extras": _FLAG,
-    "no_progress": _FLAG, "organization": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
+    "list_state": _TEXT, "list_text": _TEXT, "list_until": _TEXT, "log_file": _TEXT,
+    "log_format": _TEXT, "match": _TEXT, "max_duration": _AMOUNT, "max_wait": _AMOUNT,
+    "metrics_file": _TEXT, "name": _TEXT, "no_extras": _FLAG, "no_progress": _FLAG,
+    "notify_on": _TEXT, "organization": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
     "repair": _FLAG, "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT,
     "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
-SECRETS: Final = ("client_secret", "access_token")
+CREDENTIALS: Final = ("client_secret", "access_token")
+SECRETS: Final = (*CREDENTIALS, "ping", "notify")  # who knows these addresses can write to them
 ADDRESSES: Final = ("api_url", "token_url", "authorize_url")
 KEYS: Final[Mapping[str, tuple[type, ...]]] = {
     **FLAGS, **dict.fromkeys(ADDRESSES, _TEXT), **dict.fromkeys(SECRETS, _TEXT),
@@ -89,7 +99,7 @@ def account(
         SettingsError: an address or a secret's file that cannot be used.
     """
     warnings: list[str] = []
-    secrets = {name: _secret(name, file, environ, warnings) for name in SECRETS}
+    secrets = {name: _secret(name, file, environ, warnings) for name in CREDENTIALS}
     if _only_client(environ):
         secrets["access_token"] = Secret()  # the environment's way beats the file's other way
     built = Account(
@@ -104,6 +114,22 @@ def account(
         allow_insecure_http=_insecure(file, environ),
     )
     return built.checked(), warnings
+
+
+def outlet(name: str, file: SettingsFile, environ: Mapping[str, str]) -> tuple[Secret, list[str]]:
+    """Where news of a night go: the address that is pinged ("ping"), or Apprise's ("notify").
+
+    Raises:
+        SettingsError: it is no address, or its file cannot be used.
+    """
+    warnings: list[str] = []
+    told = _secret(name, file, environ, warnings)
+    if told and name == "ping":
+        # Plain http is a choice here: services in the owner's own network often have no other.
+        require_safe_url("ARCHIVER_PING", told.reveal(), allow_insecure_http=True)
+        if "@" in urlsplit(told.reveal()).netloc:
+            raise SettingsError("ARCHIVER_PING holds a user or a password, which are not sent.")
+    return told, warnings
 
 
 def require_credentials(of: Account) -> None:
@@ -212,6 +238,8 @@ def _secret(
 
 def _plain(setting: str, text: str) -> Secret:
     """A secret that can stand in a request's head: printable, on one line."""
+    if setting.lower().removeprefix(PREFIX.lower()).startswith("notify"):
+        text = " ".join(text.split())  # several addresses, as well one a line
     if not text.isprintable() or not text.isascii():
         raise SettingsError(f"{setting} has characters that no credential has.")
     return Secret(text)

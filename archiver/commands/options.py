@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import click
 
 from archiver import settings
-from archiver.account import Account
+from archiver.account import Account, Secret
 from archiver.core import naming, selection, timetable
 from archiver.core.bag import Contact
 from archiver.core.model import Instant
@@ -265,6 +265,18 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         accept_replaced=given.get("accept_replaced", False), name=given.get("name"),
         contact=Contact(**{key: given.get(key) for key in CONTACT}),
     )  # fmt: skip
+
+
+def outlet(ctx: click.Context, name: str) -> Secret:
+    """Where news of a run go, by the settings: "ping" or "notify"; empty for nowhere.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    found, warnings = settings.outlet(name, ctx.meta[_META], os.environ)
+    for warning in warnings:
+        click.echo(f"archiver: {warning}", err=True)
+    return found
 
 
 def account(ctx: click.Context, *, needed: bool = True) -> Account:

@@ -9,6 +9,7 @@ import click
 from archiver.commands import options, output
 from archiver.commands.epilog import examples
 from archiver.commands.options import option
+from archiver.commands.telling import telling
 from archiver.met import met
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from archiver import archive
     from archiver.account import Account
+    from archiver.commands.reporting import Night
     from archiver.console_lines import Lines
     from archiver.core.summary import Summary
 _EXAMPLES = examples(
@@ -84,23 +86,7 @@ _EXAMPLES = examples(
 @options.shrunk
 @options.replaced
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")
-@options.as_json
-@option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    help="Write the JSON summary to FILE, too.",
-)
-@options.quiet
-@options.verbose
-@option("--no-progress", is_flag=True, help="Lines instead of bars, on a terminal too.")
-@option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How lines on standard error look.",
-)
+@telling
 @options.reach
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
@@ -113,52 +99,50 @@ def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
     """
     if given["quiet"] and given["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other.")
-    sources = options.sources(given["sources"])
-    account = options.account(ctx)
     if given["dry_run"]:
         from archiver.commands import plan
 
-        return plan.show(given, sources, account)
-    from archiver.commands import watching
+        return plan.show(given, options.sources(given["sources"]), options.account(ctx))
+    from archiver.commands import reporting
+
+    return reporting.reported(ctx, given, lambda night: _run(ctx, given, night))
+
+
+def _run(ctx: click.Context, given: dict[str, Any], night: Night) -> Summary:
     from archiver.errors import ArchiverError
 
+    sources = options.sources(given["sources"])
     if given["report"]:
         output.require_writable(given["report"])
-    started_at = watching.now()
-    wanted = options.run_options(given, sources)
     try:
-        summary = _archive(given, account, wanted)
+        account = options.account(ctx)
+        summary = _archive(given, account, options.run_options(given, sources), night)
     except ArchiverError as error:
         # Programs learn why from the same object; the person, from the sentence that cli prints.
-        refused = _refused(error, started_at, watching.now() - started_at)
-        _tell(refused, given)
+        _tell(night.refused(error), given)
         raise
     _tell(summary, given)
     # With --json the words on standard output are for a program; a stop is a person's doing.
     if summary.outcome == "refused" or (summary.outcome == "stopped" and given["json"]):
         click.echo(f"archiver: {summary.message}", err=True)
-    return summary.exit_code
+    return summary
 
 
-def _archive(given: dict[str, Any], account: Account, wanted: archive.RunOptions) -> Summary:
+def _archive(
+    given: dict[str, Any], account: Account, wanted: archive.RunOptions, night: Night
+) -> Summary:
     from archiver import archive
     from archiver.commands import watching
 
-    observer: Lines = watching.watcher(given)
+    observer: Lines = watching.watcher(given, night.beside)
 
     async def work(stop: anyio.Event) -> Summary:
-        return await archive.run(given["to"], account, wanted, observer, stop)
+        try:
+            return await archive.run(given["to"], account, wanted, observer, stop)
+        finally:
+            night.is_hurried = stop.is_set()
 
     return watching.attend(work, observer)
-
-
-def _refused(error: Any, started_at: Any, seconds: float) -> Summary:
-    from archiver.console_text import scrub
-    from archiver.core.summary import Summary
-
-    return Summary(
-        started_at, seconds, "refused", exit_code=error.exit_code, message=scrub(str(error))
-    )
 
 
 def _tell(summary: Summary, given: dict[str, Any]) -> None:

@@ -15,12 +15,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from archiver.adapters.clock import SystemClock
-from archiver.console_lines import DETAIL, MUTE, NEWS, WARNING, JsonLines, Lines
+from archiver.console_lines import (
+    DETAIL,
+    MUTE,
+    NEWS,
+    WARNING,
+    JournalLines,
+    JsonLines,
+    Lines,
+    Listener,
+)
+from archiver.console_text import is_journal
 from archiver.core.model import Instant
 from archiver.met import met
 from archiver.observing import Hook
@@ -44,13 +54,15 @@ def now() -> Instant:
     return _CLOCK.now()
 
 
-def watcher(given: dict[str, Any]) -> Lines:
+def watcher(given: dict[str, Any], beside: Sequence[Listener] = ()) -> Lines:
     """The console that suits the options and the place where standard error leads."""
     least = WARNING if given.get("quiet") else DETAIL if given.get("verbose") else NEWS
     if sys.stderr is None:  # as after `2>&-`
-        return Lines(io.StringIO(), now, least=MUTE)
+        return Lines(io.StringIO(), now, least=MUTE, beside=beside)
     if given.get("log_format") == "json":
-        return JsonLines(sys.stderr, now, least=least)
+        return JsonLines(sys.stderr, now, least=least, beside=beside)
+    if given.get("log_format") == "journal" and is_journal(sys.stderr):
+        return JournalLines(sys.stderr, now, least=least, beside=beside)
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     bars = not given.get("quiet") and not given.get("no_progress")
     if not is_terminal:
@@ -58,8 +70,8 @@ def watcher(given: dict[str, Any]) -> Lines:
     elif bars:
         from archiver.console import Terminal  # rich, only where there are bars
 
-        return Terminal(sys.stderr, now, least=least)
-    return Lines(sys.stderr, now, least=least)
+        return Terminal(sys.stderr, now, least=least, beside=beside)
+    return Lines(sys.stderr, now, least=least, beside=beside)
 
 
 def attend(work: Callable[[anyio.Event], Awaitable[T]], watching: Lines) -> T:

@@ -94,6 +94,11 @@ class Summary:
     unlisted: int = 0  # archived videos that the vendor no longer lists
     message: str = ""  # why it stopped or was refused, in one sentence; "" where all is said
 
+    @property
+    def is_good(self) -> bool:
+        """Nobody has to do anything: all is done, or the next night goes on by itself."""
+        return self.exit_code in (0, 5)
+
     def as_json(self) -> dict[str, Any]:
         """The object of ``run --json`` and ``--report``."""
         calls = self.api_calls

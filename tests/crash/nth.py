@@ -27,7 +27,6 @@ import pytest
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource
 from archiver.adapters.vendor.client import VendorClient
-from archiver.cli import _only
 from archiver.core.model import Instant
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
@@ -40,6 +39,7 @@ from archiver.errors import (
     LinkRefusedError,
     NotFoundError,
     WeatherError,
+    only,
 )
 from tests.crash.points import MEMORY, VENDOR, Protocol, World
 from tests.crash.protocols import PROTOCOLS
@@ -355,7 +355,7 @@ class Bench:
         try:
             summary: Summary = await self._way.finish(world)
         except Exception as error:  # the program's own judgement follows
-            told = _only(error)
+            told = only(error)
             if isinstance(told, ArchiverError):
                 return told.exit_code
             self._note([f"a traceback: {told!r}"], where)

@@ -1,0 +1,201 @@
+"""Nights that nobody watches: who hears of them, however they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parsed
+
+from tests.cli.processes import SLOW, SMALL, archiver, ended, start, vendor
+from tests.faults.process import command
+from tests.wire.service import Service, listening
+
+CANARY = "canary-ping-7e20"
+
+
+@dataclass
+class House:
+    """A machine with everything that hears of a night."""
+
+    root: Path
+    service: Service
+    env: dict[str, str]
+
+    @property
+    def dest(self) -> str:
+        return str(self.root / "archive")
+
+    @property
+    def log(self) -> str:
+        return (self.root / "night.log").read_text()
+
+    async def night(self, *more: str, **env: str) -> tuple[int | None, str, str]:
+        return await archiver(*self.words(*more), env={**self.env, **env})
+
+    def words(self, *more: str) -> list[str]:
+        log, metrics = str(self.root / "night.log"), str(self.root / "a.prom")
+        told = ["--log-file", log, "--metrics-file", metrics, "--quiet"]
+        return ["run", "account", "--to", self.dest, *told, *more]
+
+    def figure(self, name: str, **labels: str) -> float:
+        wanted = {"archive": self.dest, **labels}
+        (value,) = [
+            sample.value
+            for family in parsed((self.root / "a.prom").read_text())
+            for sample in family.samples
+            if sample.name == f"archiver_{name}" and sample.labels == wanted
+        ]
+        return value
+
+    def clean(self, *said: str) -> None:
+        """No address of a service stands anywhere."""
+        files = [path.read_bytes() for path in self.root.rglob("*") if path.is_file()]
+        assert not any(CANARY.encode() in text for text in (*files, *map(str.encode, said)))
+
+
+@contextlib.asynccontextmanager
+async def house(root: Path, *, slow: bool = False) -> AsyncIterator[House]:
+    async with vendor(SLOW if slow else SMALL) as env, listening() as service:
+        yield House(root, service, {**env, "ARCHIVER_PING": f"{service.url}/{CANARY}"})
+
+
+def test_a_good_night_is_told_and_so_is_every_other(tmp_path: Path) -> None:
+    """O05: whoever waits hears of a beginning and an end; the log grows, the metrics follow."""
+
+    async def story() -> None:
+        async with house(tmp_path) as at:
+            notify = {"ARCHIVER_NOTIFY": f"json{at.service.url.removeprefix('http')}/{CANARY}/note"}
+            said = await at.night("--json", **notify)
+            assert (said[0], said[2]) == (0, "")
+            assert at.service.paths() == [f"/{CANARY}/start", f"/{CANARY}"]
+            assert re.search(r"Z ended +exit code 0: archiver, .*: all is done\n", at.log)
+            assert at.log.count("Z archived ") == 4
+            assert stat.S_IMODE((tmp_path / "night.log").stat().st_mode) == 0o600
+            assert at.figure("last_run_videos", state="archived") == 4
+            good_at = at.figure("last_good_run_timestamp_seconds")
+
+            # 3: there is no credential, which is found out before anything is begun.
+            report = tmp_path / "report.json"
+            more = {"ARCHIVER_CLIENT_SECRET": "", **notify}
+            refused = await at.night("--report", str(report), **more)
+            assert (refused[0], refused[1]) == (3, "")
+            assert json.loads(report.read_text())["exit_code"] == 3
+            asked = {path: body.decode() for _, path, body in at.service.asked}
+            assert list(at.service.paths())[:1] == [f"/{CANARY}/start"]
+            assert set(asked) == {f"/{CANARY}/{each}" for each in ("start", "fail", "note")}
+            assert "There are no credentials" in asked[f"/{CANARY}/fail"]
+            assert "There are no credentials" in json.loads(asked[f"/{CANARY}/note"])["message"]
+            assert at.log.count("Z begun ") == 2
+            assert "There are no credentials" in at.log
+            assert at.figure("last_run_exit_code") == 3
+            assert at.figure("last_good_run_timestamp_seconds") == good_at
+
+            # 4: the destination is a file.
+            Path(at.dest + "x").write_text("mine")
+            unusable = await at.night("--to", at.dest + "x")
+            assert unusable[0] == 4
+            assert at.service.paths() == [f"/{CANARY}/start", f"/{CANARY}/fail"]
+            at.clean(*said[1:], *refused[1:], *unusable[1:])
+
+    asyncio.run(story())
+
+
+def test_nobody_there_to_hear_changes_nothing(tmp_path: Path) -> None:
+    """The run ends as it would have, and says who did not hear, but not where he lives."""
+
+    async def story() -> None:
+        async with house(tmp_path) as at:
+            at.service.answers += [500] * 99
+            code, out, err = await at.night(
+                "--log-file", "/dev/full",
+                ARCHIVER_NOTIFY=f"json{at.service.url.removeprefix('http')}/{CANARY}",
+                ARCHIVER_NOTIFY_ON="always",
+            )  # fmt: skip
+            assert (code, out) == (0, "")
+            assert sorted(err.splitlines()) == [
+                "archiver: the log lacks lines: No space left on device",
+                "archiver: the notification was not taken: not every service took it",
+                "archiver: the ping was not taken: it answers 500",
+            ]
+            at.clean(out, err)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"ARCHIVER_PING": f"{CANARY}"}, "ARCHIVER_PING is not a web address"),
+        ({"ARCHIVER_PING": f"https://me:{CANARY}@a"}, "ARCHIVER_PING holds a user or a password"),
+        ({"ARCHIVER_NOTIFY": f"{CANARY}://a"}, "ARCHIVER_NOTIFY: address 1 is none"),
+        ({"ARCHIVER_LOG_FILE": "/nonexistent/log"}, "The log /nonexistent/log cannot be written"),
+        ({"ARCHIVER_METRICS_FILE": "/nonexistent/a.prom"}, "/nonexistent is no folder"),
+    ],
+)
+def test_a_slip_in_these_settings_is_said_before_the_night(
+    setting: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    """Whoever sets them wrong would hear nothing, and take it for good news."""
+
+    async def story() -> None:
+        dest = tmp_path / "a"
+        env = {"ARCHIVER_ACCESS_TOKEN": "any", **setting}
+        code, out, err = await archiver("run", "account", "--to", str(dest), env=env)
+        assert (code, out, dest.exists()) == (2, "", False)
+        assert said in err
+        assert CANARY not in err
+
+    asyncio.run(story())
+
+
+def test_a_stop_is_told_quickly_and_is_no_failure(tmp_path: Path) -> None:
+    """5: the next night goes on.  A service that keeps silent does not hold up who wants to go."""
+
+    async def story() -> None:
+        async with house(tmp_path, slow=True) as at:
+            process = await start(*at.words(), env=at.env)
+            while not any(Path(at.dest).glob(".archiver/parts/*.part")):
+                assert process.returncode is None
+                await asyncio.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert (await ended(process))[0] == 5
+            assert at.service.paths() == [f"/{CANARY}/start", f"/{CANARY}"]
+            assert at.figure("last_run_exit_code") == 5
+
+    asyncio.run(story())
+
+
+def test_the_journal_is_given_priorities(tmp_path: Path) -> None:
+    """Where standard error leads straight into it; elsewhere the same option is plain text."""
+
+    async def story() -> None:
+        async with house(tmp_path) as at:
+            log = tmp_path / "journal"
+            with log.open("wb") as file:
+                found = os.fstat(file.fileno())
+                journal = f"{found.st_dev}:{found.st_ino}"
+                for where, secret in ((journal, at.env["ARCHIVER_CLIENT_SECRET"]), (journal, "")):
+                    process = await asyncio.create_subprocess_exec(
+                        *command(), "run", "account", "--to", at.dest, "--log-format", "journal",
+                        env={**at.env, "JOURNAL_STREAM": where, "ARCHIVER_CLIENT_SECRET": secret},
+                        stdout=asyncio.subprocess.DEVNULL, stderr=file,
+                    )  # fmt: skip
+                    assert await process.wait() == (0 if secret else 3)
+            lines = log.read_text().splitlines()
+            assert {line[:3] for line in lines} == {"<6>", "<3>"}
+            assert sum(line.startswith("<6>archived ") for line in lines) == 4
+            assert "<3>archiver: There are no credentials." in lines
+            plain = await at.night("--log-format", "journal", "--limit", "1", JOURNAL_STREAM="1:2")
+            assert (plain[0], plain[2]) == (0, "")
+
+    asyncio.run(story())

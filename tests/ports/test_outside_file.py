@@ -1,0 +1,84 @@
+"""A log that is moved away while it grows, and a text that is replaced whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from archiver.adapters import outside_file
+from archiver.adapters.disk import Os
+from archiver.errors import SettingsError
+
+
+def test_a_log_goes_on_after_it_was_moved_away(tmp_path: Path) -> None:
+    """As logrotate does; only the owner reads it, and nothing of it is lost."""
+    path = tmp_path / "night.log"
+    log = outside_file.LogFile(str(path))
+    log.append("one")
+    log.append("two")
+    path.rename(tmp_path / "night.log.1")
+    log.append("three")
+    path.unlink()
+    log.append("vier ü")
+    log.close()
+    assert (tmp_path / "night.log.1").read_text() == "one\ntwo\n"
+    assert path.read_text() == "vier ü\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert log.trouble == ""
+    again = outside_file.LogFile(str(path))
+    again.append("five")
+    again.close()
+    assert path.read_text() == "vier ü\nfive\n"
+
+
+def test_a_log_on_a_full_disk_breaks_nothing() -> None:
+    """The run goes on, and says at its end that lines are missing."""
+    log = outside_file.LogFile("/dev/full")
+    log.append("one")
+    log.close()
+    assert log.trouble == os.strerror(28)
+
+
+def test_a_log_that_cannot_be_opened_is_refused_at_once(tmp_path: Path) -> None:
+    """Not after a night; and a pipe without a reader does not hang us."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "none" / "log", tmp_path / "pipe"):
+        with pytest.raises(SettingsError, match="cannot be written"):
+            outside_file.LogFile(str(path))
+
+
+def test_a_text_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever collects it sees the old or the new one, also where the disk is full."""
+    path = tmp_path / "a.prom"
+    (tmp_path / ".a.prom.new").write_text("half of one, of a run that was killed")
+    outside_file.replace_text(str(path), "one\n")
+    assert outside_file.whole_text(str(path)) == "one\n"
+    assert path.stat().st_mode & 0o444 == 0o444
+    assert [each.name for each in tmp_path.iterdir()] == ["a.prom"]
+
+    def full(*_: object) -> int:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Os, "pwrite", full)
+        with pytest.raises(OSError, match="No space"):
+            outside_file.replace_text(str(path), "two\n")
+    assert outside_file.whole_text(str(path)) == "one\n"
+    monkeypatch.chdir(tmp_path)
+    outside_file.replace_text("a.prom", "three\n")
+    assert path.read_text() == "three\n"
+
+
+def test_a_text_that_is_not_there_is_empty_and_its_folder_is_looked_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first night has nothing to keep; a slip in the path is said before it."""
+    assert outside_file.whole_text(str(tmp_path / "none")) == ""
+    outside_file.require_folder(str(tmp_path / "a.prom"))
+    monkeypatch.chdir(tmp_path)
+    outside_file.require_folder("a.prom")
+    with pytest.raises(SettingsError, match="no folder"):
+        outside_file.require_folder(str(tmp_path / "none" / "a.prom"))
