@@ -6,16 +6,18 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
+from archiver.core.extras import may_be_deleted
 from archiver.core.learning import Learnt
 from archiver.core.listing import listed, looks_replaced
-from archiver.core.model import NEVER, Job, JobState
-from archiver.core.summary import SCHEMA, iso
+from archiver.core.model import NEVER, Instant, Job, JobState, Video, VideoId
+from archiver.core.summary import SCHEMA, ApiCalls, iso
+from archiver.deletion import ask, deleted_at
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
@@ -39,6 +41,7 @@ class PlanReport:
     seconds_expected: float = 0.0
     disk_free: int | None = None
     first_to_be_deleted: dict[str, Any] | None = None
+    wanted: dict[VideoId, Video] = field(default_factory=dict)  # what is to be archived
 
     def as_json(self) -> dict[str, Any]:
         """The object of ``plan --json``."""
@@ -55,7 +58,7 @@ class PlanReport:
             "first_to_be_deleted": self.first_to_be_deleted,
         }  # fmt: skip
 
-    def add(self, word: str, job: Job, title: str, typical_bytes: int) -> None:
+    def add(self, word: str, job: Job, video: Video, typical_bytes: int) -> None:
         """Count one selected video in."""
         self.selected += 1
         if word == "changed":
@@ -71,11 +74,26 @@ class PlanReport:
             self.new += 1
         size = typical_bytes if job.size_bytes is None else job.size_bytes
         self.bytes_to_fetch += max(0, size - job.saved.bytes)
-        if job.delete_at != NEVER:
-            first = {"video": str(job.key.video_id), "title": title, "at": iso(job.delete_at)}
-            known = self.first_to_be_deleted
-            if known is None or str(first["at"]) < str(known["at"]):
-                self.first_to_be_deleted = first
+        self.wanted[video.id] = video
+        self.date(video.id, job.delete_at)
+
+    def date(self, number: VideoId, at: Instant) -> None:
+        """The vendor deletes a video that is not archived yet."""
+        known = self.first_to_be_deleted
+        if at != NEVER and (known is None or str(iso(at)) < str(known["at"])):
+            title = self.wanted[number].title
+            self.first_to_be_deleted = {"video": str(number), "title": title, "at": iso(at)}
+
+    def undated(self, now: Instant) -> list[VideoId]:
+        """What is to be archived and may have a date of deletion, oldest first."""
+        young = [video for video in self.wanted.values() if may_be_deleted(video, now)]
+        young.sort(key=lambda video: video.added_at or video.created_at or NEVER)
+        return [video.id for video in young]
+
+    def expect_calls(self, made: ApiCalls) -> None:
+        """A run makes the calls that were made for the plan, and those for each file."""
+        files = self.new + self.changed + self.parked
+        self.api_calls_expected = made.list + made.extras + _CALLS_A_VIDEO * files
 
 
 async def plan(dest: str, account: Account, options: RunOptions, observer: Observer) -> PlanReport:
@@ -95,33 +113,37 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
         if isinstance(observer, Watches):
             observer.watch(to.vendor.troubles)
         lister = Lister(to.vendor, None, clock, observer)
-        batches = lister.videos(options.sources, options.filter)
         try:
-            async for batch in batches:
+            async for batch in lister.videos(options.sources, options.filter):
                 known = await ledger.known([v.id for v in batch], options.variant) if ledger else {}
                 for video in batch:
-                    change = listed(known.get(video.id), video, clock.now(), options.variant)
                     before = known.get(video.id)
+                    change = listed(before, video, clock.now(), options.variant)
                     job = change.job or (before.job if before else None)
                     if job is not None:
-                        report.add(change.word, job, video.title, learnt.typical_bytes)
+                        report.add(change.word, job, video, learnt.typical_bytes)
         except WeatherError as weather:
             raise ListingError(
                 f"The vendor cannot be reached ({weather}).", "Try again later."
             ) from weather
-        report.api_calls_expected = to.calls.list + _CALLS_A_VIDEO * (
-            report.new + report.changed + report.parked
-        )
+        undated = report.undated(clock.now())
+        for number, raw in (await ask(to.vendor.extras, undated, options.requests)).items():
+            report.date(number, deleted_at(raw))
+        report.expect_calls(to.calls)
+    _doubt(report, options, observer)
+    report.disk_free = _free_bytes(dest)
+    rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
+    report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
+    return report
+
+
+def _doubt(report: PlanReport, options: RunOptions, observer: Observer) -> None:
     stored = report.archived + report.changed
     if looks_replaced(report.changed, stored) and not options.accept_replaced:
         observer.said(
             f"{report.changed} of {stored} archived videos look replaced: "
             "a run leaves them, unless with --accept-replaced", warning=True,
         )  # fmt: skip
-    report.disk_free = _free_bytes(dest)
-    rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
-    report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
-    return report
 
 
 @asynccontextmanager

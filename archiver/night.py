@@ -183,6 +183,7 @@ class _Night:
         summary = self._tally.summary(
             self._started_at, clock.now(), self._calls, self._stock.selected, counts, failures
         )
+        summary.deletion = await ledger.deletion(self._options.variant, clock.now())
         close(summary, ending, error, is_listed=self._is_listed)
         if self._stock.lister is not None:
             await state(

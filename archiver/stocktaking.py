@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from archiver.adapters.clock import SKEW_MOST_S, SystemClock
 from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.vendor.client import VendorClient
 from archiver.care.rebuild import take_in
 from archiver.care.waiting import waiting
+from archiver.core.extras import RECENT_S
 from archiver.core.listing import looks_replaced
-from archiver.core.model import JobState
+from archiver.core.model import Instant, JobState
+from archiver.deletion import Answers, ask, deleted_at
 from archiver.lister import Lister
 from archiver.met import met
 from archiver.opening import RunOptions
-from archiver.ports import Vendor
 from archiver.tally import Tally
 
 
@@ -38,7 +40,7 @@ class Stocktaking:
         self.held = 0
         self.lister: Lister | None = None
 
-    async def take(self, vendor: Vendor) -> None:
+    async def take(self, vendor: VendorClient) -> None:
         """List what the options name, and bring ledger and selection up to date.
 
         Raises:
@@ -56,6 +58,7 @@ class Stocktaking:
         await self._take_up_repairs(lister)
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         await self._judge_replacements()
+        await self._ask_for_dates(vendor.extras)
         wanted_bytes = await ledger.wanted_bytes(options.variant)
         self._to.expect(await ledger.counts(options.variant), wanted_bytes)
         if abs(skew_s := self._clock.skew_s) > SKEW_MOST_S:
@@ -118,3 +121,14 @@ class Stocktaking:
             "--accept-replaced: then they are archived again beside the old ones",
             warning=True,
         )
+
+    async def _ask_for_dates(self, to: Answers) -> None:
+        """What the vendor is going to delete goes first."""
+        ledger, variant, now = self._ledger, self._options.variant, self._clock.now()
+        undated = await ledger.undated(variant, Instant(now - RECENT_S))
+        answers = await ask(to, undated, self._options.requests)
+        dates = {number: deleted_at(raw) for number, raw in answers.items()}
+        await ledger.date(dates, variant)
+        count = len((await ledger.deletion(variant, now)).not_safe)
+        if count:
+            self._to.said(f"the vendor is going to delete {count} of the missing: they go first")

@@ -100,6 +100,13 @@ def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
     if rest:
         yield f"{', '.join(rest)}."
     yield from failures(answer["failures"], dest)
+    if endangered := answer["deletion"]["not_safe"]:
+        yield (
+            f"Warning: the vendor deletes {many(len(endangered), 'video')} within 31 days that "
+            f"{'is' if len(endangered) == 1 else 'are'} not archived: "
+            f"{', '.join(endangered[:_FAILURES_MOST])}"
+            f"{', ...' if len(endangered) > _FAILURES_MOST else ''}."
+        )
     if stays := answer["unlisted"]:
         yield f"{many(stays, 'archived video')} no longer listed by the vendor: kept."
     if answer["outcome"] == "refused":

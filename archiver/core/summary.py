@@ -59,6 +59,18 @@ class Listed:
         return {"source": self.source, "videos": self.videos, "whole": whole}
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """How many selected videos the vendor deletes within 31 days, and which are not archived."""
+
+    within_31_days: int = 0
+    not_safe: tuple[VideoId, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The object ``deletion``."""
+        return {"within_31_days": self.within_31_days, "not_safe": [str(n) for n in self.not_safe]}
+
+
 @dataclass(slots=True)
 class ApiCalls:
     """Calls that were sent, by what they were for."""
@@ -89,6 +101,7 @@ class Summary:
     bytes_archived: int = 0
     api_calls: ApiCalls = field(default_factory=ApiCalls)
     expired: int = 0
+    deletion: Deletion = Deletion()
     failures: list[Failure] = field(default_factory=list)
     listed: tuple[Listed, ...] = ()
     unlisted: int = 0  # archived videos that the vendor no longer lists
@@ -116,7 +129,7 @@ class Summary:
                 "token": calls.token, "list": calls.list, "request": calls.request,
                 "poll": calls.poll, "extras": calls.extras,
             },
-            "expired": self.expired,
+            "expired": self.expired, "deletion": self.deletion.as_json(),
             "failures": [failure.as_json() for failure in self.failures],
             "listed": [each.as_json() for each in self.listed], "unlisted": self.unlisted,
             **said,

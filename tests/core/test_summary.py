@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archiver.core.model import NEVER, Instant, VideoId
-from archiver.core.summary import ApiCalls, Failure, Listed, Reading, Summary, iso
+from archiver.core.summary import ApiCalls, Deletion, Failure, Listed, Reading, Summary, iso
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_the_report_is_that_of_the_contract() -> None:
     told = Summary(
         Instant(0.0), 312.45678, "partial", 3, selected=21, already_archived=1, archived=2,
         skipped=3, parked=4, gone=5, remaining=6, bytes_downloaded=7, bytes_archived=8,
-        api_calls=ApiCalls(1, 2, 3, 4, 5), expired=9,
+        api_calls=ApiCalls(1, 2, 3, 4, 5), expired=9, deletion=Deletion(2, (VideoId(8),)),
         failures=[Failure(VideoId(7), "A title", "parked", "broken", 5)],
         listed=(Listed("account", 10, Reading.WHOLE),), unlisted=11,
     ).as_json()  # fmt: skip
@@ -41,7 +41,7 @@ def test_the_report_is_that_of_the_contract() -> None:
                    "parked": 4, "gone": 5, "remaining": 6},
         "bytes": {"downloaded": 7, "archived": 8},
         "api_calls": {"token": 1, "list": 2, "request": 3, "poll": 4, "extras": 5},
-        "expired": 9,
+        "expired": 9, "deletion": {"within_31_days": 2, "not_safe": ["8"]},
         "failures": [{"video": "7", "title": "A title", "state": "parked", "reason": "broken",
                       "attempts": 5}],
         "listed": [{"source": "account", "videos": 10, "whole": True}], "unlisted": 11,

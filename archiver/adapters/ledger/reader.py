@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from archiver.adapters.ledger import (
     catalogue,
+    deleting,
     intake,
     recorded,
     replacing,
@@ -20,7 +21,7 @@ from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
 from archiver.core.model import ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
-from archiver.core.summary import Failure
+from archiver.core.summary import Deletion, Failure
 from archiver.errors import LedgerLostError
 from archiver.ports import Shelf, Window
 from archiver.records.inventory import Inventoried
@@ -77,6 +78,14 @@ class Reader:
     async def unasked_replacements(self, variant: str) -> list[Job]:
         """The selected videos' next versions for which nothing was done yet."""
         return await self._writer.read(partial(replacing.unasked, variant=variant))
+
+    async def undated(self, variant: str, since: Instant) -> list[VideoId]:
+        """The selected videos that are not safe yet and were added after *since*, oldest first."""
+        return await self._writer.read(partial(deleting.undated, variant=variant, since=since))
+
+    async def deletion(self, variant: str, now: Instant) -> Deletion:
+        """Which selected videos the vendor deletes soon, as far as it was asked."""
+        return await self._writer.read(partial(deleting.deletion, variant=variant, now=now))
 
     async def all_counts(self, variant: str | None = None) -> Mapping[JobState, int]:
         """How many videos of the whole archive stand in each state."""

@@ -16,6 +16,7 @@ from typing import Self
 
 from archiver.adapters.ledger import (
     adoption,
+    deleting,
     intake,
     opening,
     replacing,
@@ -133,6 +134,10 @@ class SqliteLedger(Reader):
     async def accept_replacements(self, jobs: Sequence[Job], at: Instant) -> None:
         """Let next versions through, in the runs to come as well."""
         await self._writer.write(functools.partial(replacing.accept, jobs=jobs, at=at))
+
+    async def date(self, dates: Mapping[VideoId, Instant], variant: str) -> None:
+        """Keep when the vendor deletes each video that is not archived yet; NEVER: not at all."""
+        await self._writer.write(functools.partial(deleting.date, dates=dates, variant=variant))
 
     async def adopt(self, found: Sequence[Gathered], at: Instant) -> int:
         """Take in what stands in the archive already; how many videos became archived by that."""
