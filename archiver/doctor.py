@@ -11,6 +11,7 @@ from pathlib import Path
 
 from archiver.account import Account
 from archiver.adapters.clock import SKEW_MOST_S, SystemClock
+from archiver.adapters.destination import require_usable
 from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
 from archiver.console_text import many, span
@@ -23,6 +24,15 @@ _STALE_S = 36 * 3600.0  # a nightly job that missed a night
 _FREE_LEAST = 5 << 30
 _API = "API"  # also where nobody answers at all
 _WAIT_S = 10.0  # a person waits for the answer
+# Where an error has no advice of its own, by the name of the check.
+_OTHERWISE = {
+    "settings": "Mend the variable, or its key in the settings file.",
+    "credentials": "Check ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET.",
+    "role": "Check the role of the credentials in the account's settings.",
+    _API: "Check the network, the proxy (ARCHIVER_PROXY) and the address of the API.",
+    "disk": "Check the folder's owner and mode, and the disk below it.",
+    "archive": "Check the folder's owner and mode, and the disk below it.",
+}
 # Other programs' settings: what a surrounding tool was told must not lead our credentials away.
 _OTHERS_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
@@ -61,11 +71,16 @@ def _python() -> Check:
     return Check("python", ok=True, found=version)
 
 
+def _failed(name: str, error: ArchiverError) -> Check:
+    """What is wrong, and what to do: what the error itself advises, else what always helps."""
+    return Check(name, ok=False, found=str(error), advice=error.hint or _OTHERWISE[name])
+
+
 def _settings(account: Account) -> Check:
     try:
         account.checked()
     except ArchiverError as error:
-        return Check("settings", ok=False, found=str(error), advice=error.hint)
+        return _failed("settings", error)
     return Check("settings", ok=True, found=f"API at {account.api_url}")
 
 
@@ -90,7 +105,7 @@ async def _vendor(account: Account, wait_s: float) -> list[Check]:
             if checks[0].ok:
                 checks.append(await _tried("role", lambda: _role(to)))
     except ArchiverError as error:
-        return [Check(_API, ok=False, found=str(error), advice=error.hint)]
+        return [_failed(_API, error)]
     if checks[-1].name == _API:  # nobody answered: nothing is known of the server's clock
         return checks
     if checks[0].ok:  # who was refused a token has not come as far as the API
@@ -106,12 +121,10 @@ async def _tried(name: str, look: Callable[[], Awaitable[Check]]) -> Check:
     try:
         return await look()
     except ArchiverError as error:
-        return Check(name, ok=False, found=str(error), advice=error.hint)
+        return _failed(name, error)
     except Misfortune as trouble:
-        return Check(
-            _API, ok=False, found=str(trouble) or type(trouble).__name__,
-            advice="Check the network, the proxy (ARCHIVER_PROXY) and the address of the API.",
-        )  # fmt: skip
+        found = str(trouble) or type(trouble).__name__
+        return Check(_API, ok=False, found=found, advice=_OTHERWISE[_API])
 
 
 async def _token(to: Connection, account: Account) -> Check:
@@ -131,6 +144,10 @@ async def _role(to: Connection) -> Check:
 
 
 def _disk(dest: str) -> Check:
+    try:
+        require_usable(dest)
+    except ArchiverError as error:
+        return _failed("disk", error)
     path = standing(dest)
     if not path.is_dir():
         return Check("disk", ok=False, found=f"{path} is no folder", advice="Name a folder.")
@@ -154,7 +171,7 @@ async def _archive(dest: str) -> list[Check]:
             files, size = await ledger.holdings_count_bytes()
             well_at = await ledger.last_well_at()
     except ArchiverError as error:
-        return [Check("archive", ok=False, found=str(error), advice=error.hint)]
+        return [_failed("archive", error)]
     pid = running(Path(dest) / PRIVATE / "lock")
     busy = "" if pid is None else f"; a run is going on (pid {pid})"
     return [

@@ -65,8 +65,7 @@ class Destination:
 
     def close(self) -> None:
         """Let go of the folders."""
-        for fd in (self.root, self.parts, self.damaged):
-            os.close(fd)
+        _close([self.root, self.parts, self.damaged])
 
 
 def open_destination(
@@ -109,6 +108,22 @@ def open_destination(
         _close(opened)
         raise
     return Destination(path, archive_id, *opened)
+
+
+def require_usable(path: str) -> None:
+    """Raise what ``open_destination`` would, as far as it can be told without a touch."""
+    try:
+        _require_mounted(path)
+        if not os.path.lexists(path):
+            return  # the first run makes it
+        root = _open_root(path, create=False, system=Os())
+        try:
+            _require_own(path, root)
+            _check(path, root, _read_id(root, Os()), create=True, expected_id=None)
+        finally:
+            os.close(root)
+    except OSError as error:
+        raise refusal(error, f"looking into {path}") from error
 
 
 def _open_root(path: str, *, create: bool, system: Os) -> int:

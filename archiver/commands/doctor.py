@@ -13,6 +13,7 @@ from archiver.commands.epilog import examples
 from archiver.console_text import safe
 from archiver.errors import SettingsError
 
+_MEND: Final = "Mend the variable, or its key in the settings file."
 # In this order: what stands first is to be mended first.
 _CODES: Final = (("setting", 2), ("credential", 3), ("role", 3), ("disk", 4), ("archive", 4))
 _EXAMPLES = examples(
@@ -63,7 +64,7 @@ def _checks(ctx: click.Context, to: str | None) -> list[dict[str, Any]]:
     try:
         account = options.account(ctx, needed=False)
     except SettingsError as error:  # the first finding, and nothing can be tried without settings
-        return [_check("settings", False, str(error), error.hint or "Mend the settings.")]
+        return [_check("settings", False, str(error), error.hint or _MEND)]
     from archiver import archive
 
     found = asyncio.run(archive.doctor(to, account))
