@@ -54,6 +54,19 @@ class Playlist:
     videos: tuple[VideoId, ...] = ()
 
 
+def read(raw: str) -> Any:
+    """A kept answer; None where it is none.  What JSON cannot say again is kept as a text."""
+    try:
+        return json.loads(raw, parse_constant=lambda _: None, parse_float=_float)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _float(text: str) -> float | str:
+    found = float(text)
+    return found if abs(found) < float("inf") else text
+
+
 def names_to_ask(video: Video, now: Instant, had: Collection[str] = ()) -> tuple[str, ...]:
     """Which answers to ask for, in the order of asking; one call each.
 
@@ -87,7 +100,7 @@ def due_again(asked_at: Instant, first_at: Instant, now: Instant) -> bool:
 def captions(raw: str) -> tuple[Caption, ...]:
     """The caption tracks of an answer, each language once; hidden ones are records all the same."""
     found: dict[str, Caption] = {}
-    for item in _objects(_parsed(raw)):
+    for item in _objects(read(raw)):
         language, status = item.get("language"), item.get("status")
         if isinstance(language, str) and is_language(language):
             is_ready = isinstance(status, str) and status.strip().lower() == "active"
@@ -126,7 +139,7 @@ def thumbnail(raw: str) -> str | None:
 
     Sizes are read from the keys (``image_1920x1080``); a key without one comes last.
     """
-    video = _parsed(raw)
+    video = read(raw)
     found = video.get("thumbnail") if isinstance(video, dict) else None
     if isinstance(found, str):
         found = {"": found}
@@ -151,13 +164,6 @@ def _is_web_address(value: object) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return False
-
-
-def _parsed(raw: str) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

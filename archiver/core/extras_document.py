@@ -18,6 +18,7 @@ from archiver.core.extras import (
     LABELS,
     NAMES,
     Playlist,
+    read,
 )
 
 LOCKS, PLAYLISTS = "locks", "playlists"
@@ -40,8 +41,8 @@ def composed(
         fields: the custom metadata's fields, as JSON.
         playlists: in which the video is; None where nobody asked.
     """
-    read = {name: _parsed(answers[name]) for name in NAMES if name in answers}
-    document = {name: value for name, value in read.items() if value is not None}
+    had = {name: read(answers[name]) for name in NAMES if name in answers}
+    document = {name: value for name, value in had.items() if value is not None}
     details = document.get(DETAILS)
     if isinstance(details, dict) and "locks" in details:
         document[LOCKS] = details["locks"]
@@ -54,14 +55,14 @@ def composed(
 
 def channel_document(raw: str, playlists: Sequence[Playlist] | None) -> dict[str, Any]:
     """What ``channel.info.json`` says: details as received, and the playlists with their videos."""
-    document: dict[str, Any] = {"channel": _parsed(raw)}
+    document: dict[str, Any] = {"channel": read(raw)}
     if playlists is not None:
         document[PLAYLISTS] = [
             {
                 "id": str(each.id),
                 "title": each.title,
                 "videos": [str(video_id) for video_id in each.videos],
-                "playlist": _parsed(each.raw),
+                "playlist": read(each.raw),
             }
             for each in playlists
         ]
@@ -79,7 +80,17 @@ def is_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _settled(name: str, value: Any) -> str:
-    """*value* without what moves by itself, as a text that can be compared."""
+    """*value* without what moves by itself, as a text that can be compared.
+
+    A document may come from a file that anybody changed: one too deep is like no other.
+    """
+    try:
+        return _compared(name, value)
+    except RecursionError:
+        return "deep"
+
+
+def _compared(name: str, value: Any) -> str:
     if name in (DETAILS, "channel", PLAYLISTS):
         value = _still(value)
     value = _filled(value)
@@ -115,7 +126,7 @@ def _filled(value: Any) -> Any:
 
 
 def _field_names(fields: str) -> dict[str, str]:
-    found = _parsed(fields)
+    found = read(fields)
     listed = list(found.values()) if isinstance(found, dict) else found
     names: dict[str, str] = {}
     for each in listed if isinstance(listed, list) else []:
@@ -141,10 +152,3 @@ def _named_value(value: Any, names: Mapping[str, str]) -> Any:
     number = value.get("field_id")
     name = names.get(str(number)) if isinstance(number, str | int) else None
     return value if name is None else {**value, "field_name": name}
-
-
-def _parsed(raw: str) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None

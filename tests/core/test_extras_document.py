@@ -163,6 +163,21 @@ def test_channels_are_compared_too() -> None:
     assert is_changed(before, channel_document(raw, more))
 
 
+def test_a_document_from_anybody_is_compared_without_a_surprise() -> None:
+    """A sidecar is a file: who nests it deeper than any reader goes gets a new one beside it."""
+    deep: dict[str, Any] = {}
+    for _ in range(5_000):
+        deep = {"x": deep}
+    assert is_changed({"details": deep}, document())
+    assert not is_changed({"details": deep}, {"details": deep})
+
+
+def test_numbers_that_json_cannot_say_again_are_kept_as_texts() -> None:
+    """Nobody who reads our files meets an infinity."""
+    found = composed({"labels": '{"a": 1e999, "b": NaN, "c": -1e999, "d": 1.5, "e": Infinity}'})
+    assert found["labels"] == {"a": "1e999", "b": None, "c": "-1e999", "d": 1.5, "e": None}
+
+
 def test_kept_text_that_is_no_json_says_nothing() -> None:
     """A damaged row of the ledger is as good as none."""
     assert composed({"labels": "{", "chapters": "[" * 100_000}) == {}

@@ -16,6 +16,13 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b'{"channels":{"1":{"id":1,"authority":{"reason":"shared"}}},"paging":{}}',
         b'{"access_token":"abc","expires_in":"86400"}', b'{"error":"invalid_client"}', b"[]", b"{}",
     ),
+    "more": (
+        b'{"video":{"id":"7","thumbnail":{"image_320x180":"https://a/b?c"},"locks":[]}}',
+        b'{"captions":[{"language":"en-00","status":"active"},{"language":"../x"}]}',
+        b'{"metadata":[{"field_id":"71","value":"x"}],"fields":[{"id":71,"name":"N"}]}',
+        b'{"labels":{"8":{"label_id":"8","label_name":"a"}}}', b"WEBVTT\n\n", b"\xff\xd8\xff\xd9",
+        b'{"labels":null,"captions":1e999,"fields":[NaN]}',
+    ),
     "head": (
         b'206\n100\nbytes 95-194/195\n"a"\nMon, 23 Nov 2026\n\nvideo/mp4\n100\n195\n"a"\n',
         b"200\n195\n\n\n\ngzip\ntext/html\n0\n0", b"416\n\nbytes */100\n\n\n\n\n100\n100",

@@ -14,20 +14,32 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from archiver import settings
 from archiver.adapters import lock
 from archiver.adapters.mounts import type_of
-from archiver.adapters.vendor import wire
+from archiver.adapters.vendor import wire, wire_extras
 from archiver.adapters.vendor.values import parsed
-from archiver.core import answer, bag, container, naming, pacing, resume, selection
+from archiver.core import (
+    answer,
+    bag,
+    container,
+    extras,
+    extras_document,
+    naming,
+    pacing,
+    picture,
+    resume,
+    selection,
+)
 from archiver.core.model import Instant, Job, JobKey, Link, Saved, Video, VideoId
 from archiver.emulator import faults, ranges
 from archiver.errors import BadAnswerError, SettingsError
 from archiver.ports import Shelf
-from archiver.records.info import info_json, is_info_of
+from archiver.records.info import info_json, is_info_of, json_bytes
 
 NOW = Instant(1_790_000_000.0)
 STEPS_MOST = 100_000  # of a walk over so few bytes: more is a walk without an end
@@ -83,6 +95,32 @@ def _one(value: object) -> None:
         _storable(channel.title)
         wire.is_shared(channel)
         wire.names(channel)
+
+
+def more(data: bytes) -> None:
+    """What else the vendor says of a video and of a channel."""
+    readers: tuple[Callable[[bytes], str], ...] = (
+        wire_extras.fields, lambda body: wire_extras.details(body, "video", VideoId(7)),
+        *(partial(wire_extras.record, key=key) for key in ("captions", "metadata", "labels")),
+    )  # fmt: skip
+    for read in readers:
+        try:
+            raw = read(data)
+        except BadAnswerError:
+            continue
+        _storable(raw)
+        found = extras_document.composed(dict.fromkeys(extras.NAMES, raw), raw)
+        assert not extras_document.is_changed(found, found)
+        json.loads(json_bytes(found))
+        assert all(extras.is_language(each.language) for each in extras.captions(raw))
+        extras.thumbnail(raw)
+    try:
+        wire_extras.web_vtt(data)
+    except BadAnswerError:
+        assert not data.startswith(b"WEBVTT\n")
+    assert picture.kind(data) is not None or not picture.is_whole(data)
+    text = data.decode("utf-8", "replace")
+    extras_document.is_changed({"details": extras.read(text)}, {"details": None})
 
 
 def head(data: bytes) -> None:
@@ -244,5 +282,5 @@ def asked(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (api, head, pace, boxes, names, words, files, asked)
+    each.__name__: each for each in (api, more, head, pace, boxes, names, words, files, asked)
 }
