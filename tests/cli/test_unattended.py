@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from archiver.cli import app
 from tests.cli.processes import SLOW, SMALL, archiver, ended, start, vendor
 from tests.faults.process import command
 from tests.wire.service import Service, listening
@@ -143,19 +145,16 @@ def test_nobody_there_to_hear_changes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_slip_in_these_settings_is_said_before_the_night(
-    setting: dict[str, str], said: str, tmp_path: Path
+    setting: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever sets them wrong would hear nothing, and take it for good news."""
-
-    async def story() -> None:
-        dest = tmp_path / "a"
-        env = {"ARCHIVER_ACCESS_TOKEN": "any", **setting}
-        code, out, err = await archiver("run", "account", "--to", str(dest), env=env)
-        assert (code, out, dest.exists()) == (2, "", False)
-        assert said in err
-        assert CANARY not in err
-
-    asyncio.run(story())
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    dest = tmp_path / "a"
+    env = {"ARCHIVER_ACCESS_TOKEN": "any", **setting}
+    result = CliRunner().invoke(app, ["run", "account", "--to", str(dest)], env=env)
+    assert (result.exit_code, result.stdout, dest.exists()) == (2, "", False)
+    assert said in result.stderr
+    assert CANARY not in result.stderr
 
 
 def test_a_stop_is_told_quickly_and_is_no_failure(tmp_path: Path) -> None:
