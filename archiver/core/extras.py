@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from archiver.core.model import DAY_S, Instant, Video, VideoId
+from archiver.met import met
 
 DETAILS = "details"
 CAPTIONS = "captions"
@@ -126,12 +127,12 @@ def captions_awaited(raw: str, first_at: Instant, now: Instant) -> tuple[str, ..
 
 def is_language(text: str) -> bool:
     """*text* can be a language's part of an address: short, shown, and no way to another place."""
-    return (
-        0 < len(text) <= LANGUAGE_MOST
-        and bool(text.strip("."))
-        and all(not char.isspace() and unicodedata.category(char)[0] != "C" for char in text)
-        and not {"/", "\\"} & set(text)
-    )
+    if not 0 < len(text) <= LANGUAGE_MOST or not text.strip("."):
+        return False
+    if any(char.isspace() or unicodedata.category(char)[0] == "C" for char in text):
+        met("S05")
+        return False
+    return not {"/", "\\"} & set(text)
 
 
 def thumbnail(raw: str) -> str | None:

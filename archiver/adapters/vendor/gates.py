@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from archiver.core.model import Instant
 from archiver.core.weather import Weather
+from archiver.met import met
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Gates:
         """The call failed by the weather; ``answered``: with an error of the server's own."""
         is_parts = self.part is not None and answered
         if self.part is not None and is_parts:
+            met("A40")
             self.weather.failed(self.part, now, retry_at, how)
         if not is_parts or not self.weather.is_open(self.host):
             self.weather.failed(self.host, now, retry_at, how)
