@@ -1,14 +1,15 @@
 """The work, by one name each: what the commands call, and the library for other programs.
 
 ``run`` archives, ``plan`` says what it would do, ``retry`` puts parked videos back, ``repair`` has
-damaged files fetched again; the others answer questions.  Each raises
-``archiver.errors.ArchiverError`` where a person must act.
+damaged files fetched again; ``login`` and ``logout`` see to credentials; the others answer
+questions.  Each raises ``archiver.errors.ArchiverError`` where a person must act.
 """
 
 from __future__ import annotations
 
 from archiver.doctor import Check, doctor
 from archiver.forecast import PlanReport, plan
+from archiver.login import Identity, Stored, login, logout, whoami
 from archiver.night import run
 from archiver.opening import RunOptions
 from archiver.questions import (
@@ -23,6 +24,7 @@ from archiver.questions import (
 )
 
 __all__ = [
-    "CatalogueRow", "Check", "PlanReport", "RunOptions", "StatusReport", "VerifyReport",
-    "catalogue", "doctor", "plan", "repair", "retry", "run", "status", "verify",
+    "CatalogueRow", "Check", "Identity", "PlanReport", "RunOptions", "StatusReport", "Stored",
+    "VerifyReport", "catalogue", "doctor", "login", "logout", "plan", "repair", "retry", "run",
+    "status", "verify", "whoami",
 ]  # fmt: skip

@@ -33,6 +33,10 @@ _OTHERWISE = {
     "disk": "Check the folder's owner and mode, and the disk below it.",
     "archive": "Check the folder's owner and mode, and the disk below it.",
 }
+_KINDS = {
+    "token": "a ready access token", "client": "client credentials", "login": "a stored login",
+    "none": "none",
+}  # fmt: skip
 # Other programs' settings: what a surrounding tool was told must not lead our credentials away.
 _OTHERS_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
@@ -56,7 +60,7 @@ async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S)
             Check(
                 "credentials", ok=False, found="none",
                 advice="Set ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET, "
-                "or ARCHIVER_ACCESS_TOKEN.",
+                "or ARCHIVER_ACCESS_TOKEN; or run `archiver login`.",
             )
         )  # fmt: skip
     elif checks[1].ok:
@@ -129,8 +133,7 @@ async def _tried(name: str, look: Callable[[], Awaitable[Check]]) -> Check:
 
 async def _token(to: Connection, account: Account) -> Check:
     await to.vendor.tokens.authorize(account.api_url)
-    kind = "a ready access token" if account.access_token else "client credentials"
-    return Check("credentials", ok=True, found=f"{kind}: accepted")
+    return Check("credentials", ok=True, found=f"{_KINDS[account.kind]}: accepted")
 
 
 async def _role(to: Connection) -> Check:

@@ -29,7 +29,7 @@ from archiver.account import (
     Secret,
     require_safe_url,
 )
-from archiver.errors import AuthError, SettingsError
+from archiver.errors import SettingsError
 from archiver.met import met
 
 PREFIX: Final = "ARCHIVER_"
@@ -45,14 +45,14 @@ FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "limit": _NUMBER, "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT,
     "list_state": _TEXT, "list_text": _TEXT, "list_until": _TEXT, "log_file": _TEXT,
     "log_format": _TEXT, "match": _TEXT, "max_duration": _AMOUNT, "max_wait": _AMOUNT,
-    "metrics_file": _TEXT, "name": _TEXT, "no_extras": _FLAG, "no_progress": _FLAG,
-    "notify_on": _TEXT, "organization": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
-    "repair": _FLAG, "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT,
-    "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
+    "metrics_file": _TEXT, "name": _TEXT, "no_browser": _FLAG, "no_extras": _FLAG,
+    "no_progress": _FLAG, "notify_on": _TEXT, "organization": _TEXT, "protect": _TEXT,
+    "proxy": _TEXT, "quiet": _FLAG, "repair": _FLAG, "report": _TEXT, "requests": _NUMBER,
+    "sample": _AMOUNT, "since": _TEXT, "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
 CREDENTIALS: Final = ("client_secret", "access_token")
 SECRETS: Final = (*CREDENTIALS, "ping", "notify")  # who knows these addresses can write to them
-ADDRESSES: Final = ("api_url", "token_url", "authorize_url")
+ADDRESSES: Final = ("api_url", "token_url", "authorize_url", "redirect_url")
 KEYS: Final[Mapping[str, tuple[type, ...]]] = {
     **FLAGS, **dict.fromkeys(ADDRESSES, _TEXT), **dict.fromkeys(SECRETS, _TEXT),
     **{f"{name}_file": _TEXT for name in SECRETS}, "client_id": _TEXT,
@@ -95,6 +95,8 @@ def account(
 ) -> tuple[Account, list[str]]:
     """Whose videos, and how to reach them; with warnings for the user.
 
+    Where no credentials are set, they are those of the stored login, if there is one.
+
     Raises:
         SettingsError: an address or a secret's file that cannot be used.
     """
@@ -109,10 +111,15 @@ def account(
         client_id=_setting("client_id", file, environ),
         client_secret=secrets["client_secret"],
         access_token=secrets["access_token"],
+        redirect_url=_setting("redirect_url", file, environ),
         proxy=proxy or None,
         ca_file=ca_file or None,
         allow_insecure_http=_insecure(file, environ),
     )
+    if not built.has_credentials:
+        from archiver.adapters.login_store import with_login  # only where nothing was set
+
+        built = with_login(built)
     return built.checked(), warnings
 
 
@@ -130,20 +137,6 @@ def outlet(name: str, file: SettingsFile, environ: Mapping[str, str]) -> tuple[S
         if "@" in urlsplit(told.reveal()).netloc:
             raise SettingsError("ARCHIVER_PING holds a user or a password, which are not sent.")
     return told, warnings
-
-
-def require_credentials(of: Account) -> None:
-    """Stop before anything is done where there is nothing to sign in with.
-
-    Raises:
-        AuthError: there are no credentials.
-    """
-    if not of.has_credentials:
-        raise AuthError(
-            "There are no credentials.",
-            "Set ARCHIVER_CLIENT_ID and ARCHIVER_CLIENT_SECRET (or ARCHIVER_CLIENT_SECRET_FILE), "
-            "or put client_id and client_secret into the settings file.",
-        )
 
 
 def _users_own() -> Path | None:

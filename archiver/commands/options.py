@@ -292,5 +292,5 @@ def account(ctx: click.Context, *, needed: bool = True) -> Account:
     for warning in warnings:
         click.echo(f"archiver: {warning}", err=True)
     if needed:
-        settings.require_credentials(built)
+        built.require_credentials()
     return built

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from archiver.emulator import wire
 from archiver.emulator.envelope import HTML, Answer, in_json, sent
 from archiver.emulator.faults import Faults
 from archiver.emulator.stats import Stats
@@ -49,6 +50,9 @@ class OauthDoor:
             name: text for name, text in (await request.post()).items() if isinstance(text, str)
         }
         said = self._tokens.answer(form, request.headers.get("Authorization", ""), self._now())
+        if said.status == 200 and faults.strikes("token-lost", "token"):
+            wire.reset(request)
+            return web.Response()
         if said.status == 200 and faults.strikes("token-no-expiry", "token"):
             said.body.pop("expires_in")
         elif said.status == 200 and faults.strikes("token-zero-expiry", "token"):
@@ -63,7 +67,9 @@ class OauthDoor:
             return sent(in_json(400, {"error": "invalid_request"}))
         if not query.get("redirect_uri"):
             return sent(Answer(200, f"<p>Your code: <code>{code}</code></p>".encode(), "text/html"))
-        back = urlencode({"code": code, "state": query.get("state", "")})
+        denied = self._faults.strikes("consent-denied", "token")
+        said = {"error": "access_denied"} if denied else {"code": code}
+        back = urlencode({**said, "state": query.get("state", "")})
         return web.Response(status=302, headers={"Location": f"{query['redirect_uri']}?{back}"})
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:

@@ -59,6 +59,7 @@ class Tokens:
         self.issued: list[str] = []
         self._access: dict[str, float] = {}
         self._refresh: dict[str, float] = {}
+        self._given_with: dict[str, str] = {}  # refresh token -> access token
         self._codes: dict[str, _Consent] = {}
 
     def issue(self, now: float) -> dict[str, Any]:
@@ -67,6 +68,7 @@ class Tokens:
         self.issued += (access, refresh)
         self._access[access] = now + self._config.token_life_s
         self._refresh[refresh] = now + REFRESH_LIFE_S
+        self._given_with[refresh] = access
         return {
             "access_token": access,
             "refresh_token": refresh,
@@ -80,11 +82,16 @@ class Tokens:
         return scheme.lower() == "bearer" and now < self._access.get(token, float("-inf"))
 
     def revoke(self, token: str | None = None) -> None:
-        """Ends one access token, or all of them; refresh tokens live on."""
+        """Ends one token, or all access tokens; a refresh token takes its access token along."""
         if token is None:
             self._access.clear()
-        else:
-            self._access.pop(token, None)
+            return
+        self._refresh.pop(token, None)
+        self._access.pop(self._given_with.get(token, token), None)
+
+    def is_live(self, token: str, now: float) -> bool:
+        """Whether this access or refresh token would still be taken."""
+        return now < max(self._access.get(token, 0.0), self._refresh.get(token, 0.0))
 
     def answer(self, form: Mapping[str, str], authorization: str, now: float) -> TokenAnswer:
         """The endpoint: client credentials, an authorisation code, and refresh."""

@@ -185,7 +185,7 @@ def test_no_credentials_is_said_before_anything_is_tried() -> None:
     built = account(settings.SettingsFile(), ARCHIVER_CLIENT_ID="me")
     assert built.api_url == API_URL
     with pytest.raises(AuthError):
-        settings.require_credentials(built)
+        built.require_credentials()
 
 
 @pytest.mark.parametrize(("text", "allowed"), [("1", True), ("no", False), ("", True)])

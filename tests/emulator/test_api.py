@@ -237,6 +237,17 @@ def test_an_owner_agrees_and_the_code_is_spent_once() -> None:
             revoked = visitor.emulator.token_url + "/revoke"
             async with visitor.session.post(revoked, data={"token": tokens["access_token"]}) as one:
                 assert one.status == 200
+            assert not visitor.emulator.tokens.is_live(
+                tokens["access_token"], visitor.emulator.now()
+            )
+            assert visitor.emulator.tokens.is_live(tokens["refresh_token"], visitor.emulator.now())
+            form = {"grant_type": "refresh_token", "client_id": visitor.emulator.client_id}
+            status, fresh = await token(visitor, {}, **form, refresh_token=tokens["refresh_token"])
+            assert status == 200
+            async with visitor.session.post(revoked, data={"token": fresh["refresh_token"]}) as one:
+                assert one.status == 200
+            for each in (*tokens.values(), *fresh.values()):
+                assert not visitor.emulator.tokens.is_live(str(each), visitor.emulator.now())
             bad = await visitor.fetch(f"{visitor.emulator.authorize_url}?response_type=code")
             assert bad.status == 400
 

@@ -95,6 +95,25 @@ async def token_zero_expiry(visitor: Visitor) -> None:
     assert (await ask_token(visitor))["expires_in"] == 0
 
 
+@checks("token-lost")
+async def token_lost(visitor: Visitor) -> None:
+    given = len(visitor.emulator.tokens.issued)
+    with pytest.raises(CUT):
+        await ask_token(visitor)
+    assert len(visitor.emulator.tokens.issued) == given + 2
+
+
+@checks("consent-denied")
+async def consent_denied(visitor: Visitor) -> None:
+    query = {
+        "response_type": "code", "client_id": visitor.emulator.client_id, "state": "s",
+        "code_challenge": "c", "code_challenge_method": "S256", "redirect_uri": "http://127.0.0.1/",
+    }  # fmt: skip
+    url = URL(visitor.emulator.authorize_url).with_query(query)
+    back = URL((await visitor.fetch(str(url))).headers["Location"])
+    assert dict(back.query) == {"error": "access_denied", "state": "s"}
+
+
 @checks("revoke-token")
 async def revoke_token(visitor: Visitor) -> None:
     assert (await visitor.call(VIDEOS)).status == 401

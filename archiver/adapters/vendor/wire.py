@@ -169,10 +169,16 @@ def listed(body: bytes, key: str) -> Listed:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A fresh access token.  ``expires_in_s`` is None where the server says nothing sensible."""
+    """A fresh access token.
+
+    Attributes:
+        expires_in_s: None where the server says nothing sensible.
+        refresh_token: "" where there is none, or none that could be sent back.
+    """
 
     access_token: str
     expires_in_s: float | None = None
+    refresh_token: str = ""
 
     def __repr__(self) -> str:
         return "Granted(***)"
@@ -185,11 +191,16 @@ def granted(body: bytes) -> Granted:
         BadAnswerError: no JSON, or without a token that fits into a header.
     """
     answer = parsed(body)
-    token = answer.get("access_token")
-    if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]{1,8192}", token):
+    token, refresh_token = (_token(answer.get(f"{kind}_token")) for kind in ("access", "refresh"))
+    if not token:
         raise BadAnswerError("the token endpoint's answer has no access token")
     life_s = number(answer.get("expires_in"))
-    return Granted(token, life_s if life_s is not None and life_s > 0 else None)
+    return Granted(token, life_s if life_s is not None and life_s > 0 else None, refresh_token)
+
+
+def _token(value: object) -> str:
+    fits = isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,8192}", value)
+    return str(value) if fits else ""
 
 
 def error_word(body: bytes) -> str | None:

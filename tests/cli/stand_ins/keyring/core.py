@@ -1,0 +1,5 @@
+"""As ``keyring.core``."""
+
+
+def recommended(mood: str) -> bool:
+    return mood != "plain"

@@ -1,0 +1,9 @@
+"""As ``keyring.errors``."""
+
+
+class KeyringError(Exception):
+    pass
+
+
+class PasswordDeleteError(KeyringError):
+    pass
