@@ -7,6 +7,7 @@ questions.  Each raises ``archiver.errors.ArchiverError`` where a person must ac
 
 from __future__ import annotations
 
+from archiver.chronicle import history, premis
 from archiver.doctor import Check, doctor
 from archiver.forecast import PlanReport, plan
 from archiver.login import Identity, Stored, login, logout, whoami
@@ -25,6 +26,6 @@ from archiver.questions import (
 
 __all__ = [
     "CatalogueRow", "Check", "Identity", "PlanReport", "RunOptions", "StatusReport", "Stored",
-    "VerifyReport", "catalogue", "doctor", "login", "logout", "plan", "repair", "retry", "run",
-    "status", "verify", "whoami",
+    "VerifyReport", "catalogue", "doctor", "history", "login", "logout", "plan", "premis", "repair",
+    "retry", "run", "status", "verify", "whoami",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "status": "Show where every video stands.",
     "list": "List the videos of an archive.",
     "verify": "Read every file again and compare it with the records.",
+    "events": "Show what happened to each file; also as PREMIS.",
     "retry": "Put parked videos back in the queue.",
     "login": "Sign in with a browser, instead of client credentials.",
     "logout": "Have the stored login taken back, and delete it.",

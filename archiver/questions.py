@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archiver.adapters.check_log import note_check
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import Entry
 from archiver.adapters.ledger import Filter as Wanted
@@ -180,7 +181,8 @@ async def verify(
             night=int(now // DAY_S), started_at=now, leeway_s=0.0 if quiet else care.SKEW_MOST_S,
         )  # fmt: skip
         await explain(ledger, verdict)
-        return VerifyReport(verdict)
+    note_check(dest, verdict.as_check(now))
+    return VerifyReport(verdict)
 
 
 async def repair(
@@ -209,6 +211,7 @@ async def repair(
         )  # fmt: skip
         mended = await mend(vault, ledger, verdict, clock)
         await explain(ledger, verdict)
+        note_check(dest, verdict.as_check(clock.now()))
         await write_tag_files(vault, ledger, clock.now())
         return VerifyReport(verdict, mended)
 

@@ -41,14 +41,15 @@ _TEXT, _NUMBER, _AMOUNT, _FLAG = (str,), (int,), (int, float, str), (bool,)
 FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "accept_replaced": _FLAG, "accept_shrunk": _FLAG, "ca_file": _TEXT, "contact_email": _TEXT,
     "contact_name": _TEXT, "contact_phone": _TEXT, "demo_to": _TEXT, "demo_videos": _NUMBER,
-    "description": _TEXT, "downloads": _NUMBER, "dry_run": _FLAG, "format": _TEXT, "json": _FLAG,
-    "limit": _NUMBER, "limit_rate": _AMOUNT, "list_channel": (str, int), "list_since": _TEXT,
-    "list_state": _TEXT, "list_text": _TEXT, "list_until": _TEXT, "log_file": _TEXT,
-    "log_format": _TEXT, "match": _TEXT, "max_duration": _AMOUNT, "max_wait": _AMOUNT,
-    "metrics_file": _TEXT, "name": _TEXT, "no_browser": _FLAG, "no_extras": _FLAG,
-    "no_progress": _FLAG, "notify_on": _TEXT, "organization": _TEXT, "protect": _TEXT,
-    "proxy": _TEXT, "quiet": _FLAG, "repair": _FLAG, "report": _TEXT, "requests": _NUMBER,
-    "sample": _AMOUNT, "since": _TEXT, "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
+    "description": _TEXT, "downloads": _NUMBER, "dry_run": _FLAG, "events_since": _TEXT,
+    "format": _TEXT, "json": _FLAG, "limit": _NUMBER, "limit_rate": _AMOUNT,
+    "list_channel": (str, int), "list_since": _TEXT, "list_state": _TEXT, "list_text": _TEXT,
+    "list_until": _TEXT, "log_file": _TEXT, "log_format": _TEXT, "match": _TEXT,
+    "max_duration": _AMOUNT, "max_wait": _AMOUNT, "metrics_file": _TEXT, "name": _TEXT,
+    "no_browser": _FLAG, "no_extras": _FLAG, "no_progress": _FLAG, "notify_on": _TEXT,
+    "organization": _TEXT, "premis": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
+    "repair": _FLAG, "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT,
+    "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
 CREDENTIALS: Final = ("client_secret", "access_token")
 SECRETS: Final = (*CREDENTIALS, "ping", "notify")  # who knows these addresses can write to them

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from archiver.care.witness import (
     Finding,
@@ -31,8 +30,11 @@ from archiver.care.witness import (
 )
 from archiver.core.model import Holding, Instant
 from archiver.core.naming import display
+from archiver.core.turn import slices_of, turn_of
+from archiver.version import __version__
 
 SCHEMA = 1
+FINDINGS_MOST = 1_000  # of one verification that are kept in the log; more are counted
 AT_ONCE = 2  # files read at the same time: more only makes a disk seek
 SKEW_MOST_S = 60.0  # between the clock of this machine and that of a share
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -43,7 +45,8 @@ class Verdict:
     """What a verification found.
 
     ``checked`` files were compared with their records, ``read`` of them to their last byte;
-    ``bytes`` counts what was read of files that match.
+    ``bytes`` counts what was read of files that match.  Of ``slices`` of the files the one whose
+    ``turn`` it was (``core.turn``) was read.
     """
 
     checked: int = 0
@@ -53,6 +56,8 @@ class Verdict:
     missing: list[Finding] = field(default_factory=list)
     changed: list[Finding] = field(default_factory=list)
     unknown: list[Finding] = field(default_factory=list)
+    slices: int = 1
+    turn: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -70,6 +75,20 @@ class Verdict:
         return {
             "schema": SCHEMA, "checked": self.checked, "read": self.read, "ok": self.ok,
             "bytes": self.bytes, **lists,
+        }  # fmt: skip
+
+    def as_check(self, at: Instant) -> dict[str, Any]:
+        """What is kept of it: who read what, when, and with which result."""
+        answer = self.as_json()
+        found = [
+            {"what": word, **each}
+            for word in ("missing", "changed", "unknown")
+            for each in answer.pop(word)
+        ]
+        del answer["schema"]
+        return {
+            "at": at, "program": f"archiver {__version__}", **answer, "slices": self.slices,
+            "turn": self.turn, "not_as_recorded": len(found), "findings": found[:FINDINGS_MOST],
         }  # fmt: skip
 
 
@@ -99,12 +118,13 @@ async def verify(
     root, known, verdict = os.fspath(dest), dict[int, int](), Verdict()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verify")
     loop, stop = asyncio.get_running_loop(), threading.Event()
-    slices = max(1, round(1 / sample)) if sample else 1
+    slices = verdict.slices = slices_of(sample)
+    turn = verdict.turn = night % slices
     running: dict[asyncio.Future[_Seen], Holding] = {}
     try:
         async for holding in _each(holdings):
             known[path_number(holding.path)] = int(holding.sha256[:15], 16)
-            whole = crc32(holding.path.encode()) % slices == night % slices
+            whole = turn_of(holding.path, slices) == turn
             if len(running) >= AT_ONCE:
                 await _note_one(running, verdict, progress)
             look = partial(_look, root, holding, stop, whole=whole)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from archiver.commands import doctor, output, plan, status, verify
+from archiver.commands import doctor, events, output, plan, status, verify
 from archiver.commands import list as listing
-from archiver.core.model import Instant, VideoId
+from archiver.core.model import Instant, JobKey, VideoId
 from archiver.core.summary import Failure, Summary
+from archiver.records.history import Happening, check
 
 EVIL = "a\x1b[2Jb\nc"
 
@@ -130,3 +131,16 @@ def test_a_doctors_code_is_that_of_the_first_thing_to_mend(
     told = list(doctor.lines(checks))
     assert len(told) == len(names) + len(wrong)
     assert all(line.isprintable() for line in told)
+
+
+def test_the_history_is_one_line_a_happening() -> None:
+    """For people: when, what, which file; of a verification, how much it read and what it found."""
+    held = {"path": f"data/x/{EVIL}.mp4"}
+    stored = Happening(1, Instant(0.0), JobKey(VideoId(7)), "Stored", {"holdings": [held]})
+    line = events.text(stored)
+    assert line.isprintable()
+    assert line.endswith("  stored                 7  mp4 v1    a [2Jb c.mp4")
+    good = {"checked": 8, "read": 2, "findings": []}
+    bad = {**good, "findings": [held], "not_as_recorded": 1}
+    assert events.text(check(1, {"at": 0.0, **good})).endswith("8 files, 2 of them read")
+    assert events.text(check(2, {"at": 0.0, **bad})).endswith("read, 1 not as recorded")

@@ -29,7 +29,10 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def test_questions_touch_nothing(tmp_path: Path) -> None:
-    """Not DEST before the first run, and not one file of the archive after it."""
+    """Not DEST before the first run, and not one file of the archive after it.
+
+    A verification adds its line to the log of verifications, and to nothing else.
+    """
 
     async def story() -> None:
         to = str(tmp_path / "a")
@@ -42,9 +45,18 @@ def test_questions_touch_nothing(tmp_path: Path) -> None:
             assert (await archiver("run", "account", "--to", to, env=env))[0] == 0
             before = everything(tmp_path)
             questions = (asked, ["status", to], ["list", to], ["verify", to],
-                         ["doctor", "--to", to])  # fmt: skip
+                         ["doctor", "--to", to], ["events", to])  # fmt: skip
+            log = tmp_path / "a" / ".archiver" / "checks.jsonl"
             for question in questions:
                 assert (await archiver(*question, env=env))[0] == 0
+                if question[0] == "verify":
+                    assert len(log.read_text().splitlines()) == 1
+                    own = {str(log), str(log.parent)}
+                    seen = everything(tmp_path)
+                    assert {p: seen[p] for p in seen.keys() - own} == {
+                        p: before[p] for p in before.keys() - own
+                    }
+                    before = seen
                 assert everything(tmp_path) == before, question
 
     asyncio.run(story())

@@ -20,13 +20,14 @@ from archiver.adapters.ledger.catalogue import Entry, Filter
 from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
-from archiver.core.model import ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
+from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
 from archiver.core.summary import Deletion, Failure
 from archiver.errors import LedgerLostError
 from archiver.ports import Shelf, Window
+from archiver.records.history import Happening
 from archiver.records.inventory import Inventoried
 
-K = TypeVar("K", str, VideoId, JobKey)
+K = TypeVar("K", str, int, VideoId, JobKey)
 
 
 class Reader:
@@ -124,6 +125,16 @@ class Reader:
     async def failures(self, limit: int, *, selected: str | None = None) -> list[Failure]:
         """Videos that are not archived and why, the parked ones first."""
         return await self._writer.read(partial(catalogue.failures, limit=limit, selected=selected))
+
+    async def happenings(self, since: Instant = NOW) -> AsyncGenerator[Happening, None]:
+        """The event log, oldest first."""
+        after = 0
+        while page := await self._writer.read(
+            partial(recorded.happenings, after=after, since=since)
+        ):
+            for each in page:
+                yield each
+            after = _onward(after, page[-1].number)
 
     async def left(self, limit: int, variant: str) -> list[Failure]:
         """Selected videos that are not archived, whatever the reason, by their numbers."""

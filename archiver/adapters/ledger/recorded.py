@@ -11,8 +11,9 @@ import sqlite3
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.catalogue import PAGE
-from archiver.core.model import ChannelId, VideoId
+from archiver.core.model import ChannelId, Instant, JobKey, VideoId
 from archiver.core.summary import Failure
+from archiver.records.history import Happening, happening
 from archiver.records.inventory import Inventoried
 
 _OTHER = "FROM holding AS other WHERE other.video_id = holding.video_id AND other.kind = 'caption'"
@@ -61,3 +62,17 @@ def stored_videos(db: sqlite3.Connection, after: VideoId) -> list[tuple[VideoId,
         "holding.video_id = video.id AND holding.kind = 'video') ORDER BY id LIMIT ?",
         (after, PAGE),
     ).fetchall()
+
+
+def happenings(db: sqlite3.Connection, after: int, since: Instant) -> list[Happening]:
+    """The next page of the event log behind the row *after*."""
+    found = db.execute(
+        "SELECT id, at, video_id, kind, variant, version, name, payload, (SELECT path FROM holding "
+        "WHERE holding.video_id = event.video_id AND holding.kind = event.kind AND "
+        "holding.variant = event.variant AND holding.version = event.version ORDER BY id LIMIT 1) "
+        "FROM event WHERE id > ? AND at >= ? ORDER BY id LIMIT ?",
+        (after, since, PAGE),
+    )
+    return [
+        happening(row[0], row[1], JobKey(VideoId(row[2]), *row[3:6]), *row[6:]) for row in found
+    ]

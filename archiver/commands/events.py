@@ -1,0 +1,107 @@
+"""``archiver events``: what happened to the files of an archive; also as PREMIS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from archiver.commands import options, output
+from archiver.commands.epilog import examples
+from archiver.commands.options import option
+from archiver.console_text import local, safe
+from archiver.core.selection import parse_moment
+
+if TYPE_CHECKING:
+    from archiver.records.history import Happening
+
+
+_EXAMPLES = examples(
+    ("what happened in the last week", "archiver events /srv/videos --since 7d"),
+    ("all of it, for a records system", "archiver events /srv/videos --premis events.xml"),
+)
+
+
+@click.command(epilog=_EXAMPLES)
+@options.archive_folder
+@option("--since", key="events_since", metavar="DATE", type=options.Moment(),
+        help="Only what happened since DATE, or 30d.")  # fmt: skip
+@option(
+    "--premis",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write all of it to FILE as PREMIS 3.0 (XML).",
+)
+@options.as_json
+@options.config
+def command(to: str, **given: Any) -> int:  # fmt: skip
+    """Show what happened to each file of the archive DEST: fetched, stored, verified, damaged."""
+    if given["premis"]:
+        if given["events_since"]:
+            raise click.UsageError("--premis tells all of it: leave --since out.")
+        asyncio.run(_premis(to, given["premis"]))
+    else:
+        asyncio.run(_list(to, given))
+    return 0
+
+
+async def _list(to: str, given: dict[str, Any]) -> None:
+    from archiver import archive
+    from archiver.commands import watching
+    from archiver.core.model import NOW
+
+    since = given["events_since"]
+    at = parse_moment(since, watching.now()) if since else NOW
+    async with aclosing(archive.history(to, since=at)) as history:
+        async for each in history:
+            told = output.as_json(each.as_json()) if given["json"] else output.line(text(each))
+            if not told:  # `| head`
+                break
+
+
+async def _premis(to: str, path: str) -> None:
+    from archiver import archive
+
+    async with aclosing(archive.premis(to)) as chunks:
+        first = await anext(chunks)  # a refusal leaves no file behind
+        with _writing(path) as file:
+            file.write(first)
+            async for chunk in chunks:
+                file.write(chunk)
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[TextIO]:
+    """A file that is durable at the end.
+
+    Raises:
+        ArchiverError: it cannot be written.
+    """
+    from archiver.errors import ArchiverError
+
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ArchiverError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def text(each: Happening) -> str:
+    """One happening for people."""
+    answer = each.as_json()
+    words = each.detail.get("reason") or "".join(each.paths[:1]).rpartition("/")[2]
+    if answer["id"] is None:
+        words = f"{each.detail.get('checked')} files, {each.detail.get('read')} of them read"
+        words += "" if each.is_good else f", {each.detail.get('not_as_recorded')} not as recorded"
+    which = f"{answer['format'] or ''} v{answer['version']}" if answer["id"] else ""
+    return (
+        f"{local(answer['at']):<16}  {answer['event']:<12}  {answer['id'] or '':>10}  {which:<8}  "
+        f"{safe(str(words or ''))}"
+    ).rstrip()
