@@ -59,7 +59,9 @@ def typed(text: str) -> Iterator[list[str]]:
     for line in [*shell_lines(text), *re.findall(r"`(archiver [^`\n]+)`", text)]:
         if re.match(r"(\S*/)?archiver ", line):
             words = shlex.split(line, comments=True)[1:]
-            yield list(itertools.takewhile(lambda word: word not in (">", "|", "&&", ";"), words))
+            yield list(
+                itertools.takewhile(lambda word: word not in (">", "|", "||", "&&", ";"), words)
+            )
 
 
 def names(command: click.Command) -> list[str]:
