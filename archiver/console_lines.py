@@ -38,7 +38,8 @@ WORDS: Final[Mapping[type, tuple[str, int]]] = {
     life.Superseded: ("archived", WARNING), life.Found: ("found", DETAIL),
     life.Damaged: ("damaged", DETAIL),
     life.GaveUp: ("parked", WARNING), life.Skipped: ("skipped", NEWS),
-    life.Reopened: ("reopened", DETAIL),
+    life.Reopened: ("reopened", DETAIL), life.Gathered: ("extras", DETAIL),
+    life.Lacking: ("extras missing", DETAIL),  # the summary counts them
 }  # fmt: skip
 _LEVELS: Final = {DETAIL: "debug", NEWS: "info", WARNING: "warning"}
 # What systemd's journal takes for a line's priority: debug, info, warning.

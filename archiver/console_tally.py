@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from archiver.core.lifecycle import Event, Progressed, Stored, Superseded
-from archiver.core.model import Instant, Job, JobKey, JobState
+from archiver.core.model import EXTRAS, Instant, Job, JobKey, JobState
 
 _RATE_OVER_S = 15.0  # long enough to be calm, short enough to show that a line died
 _TITLE_MOST = 200  # more fits no screen
@@ -81,6 +81,8 @@ class Tally:
 
     def recorded(self, before: Job, event: Event, after: Job) -> None:
         """A fact is in the ledger."""
+        if before.key.kind == EXTRAS:
+            return  # they belong to a video that is counted
         fresh = isinstance(event, Superseded)  # the video is archived, by another version
         self._count(before, replace(after, state=JobState.ARCHIVED) if fresh else after)
         if after.state is JobState.REQUESTED:

@@ -16,20 +16,22 @@ from anyio.abc import TaskGroup
 
 from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event, Hindered
+from archiver.core.lifecycle import Event, Hindered, Lacking
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
 from archiver.core.schedule import is_progress, plan
-from archiver.core.steps import Budget, Fetch, Plan, Policy, Poll, Publish, Step
+from archiver.core.steps import Budget, Fetch, Gather, Plan, Policy, Poll, Publish, Step
 from archiver.core.weather import Weather
 from archiver.errors import ArchiverError, AuthError, DestinationError
 from archiver.met import met
 from archiver.perform import Hands
 from archiver.ports import Clock, Ledger, Observer, Vault, Vendor
+from archiver.purse import Purse
+from archiver.window import LiveWindow
 
-_WINDOW = 200  # discovered jobs in memory: planning costs the window only
 _PAUSE_S = 0.01  # between two plans: what happens together is planned together
 _GAP_S = 30.0  # a nap that lasted so much longer was the machine's
 _NAP_S = 60.0  # the longest time without a look at the clock
+_EXTRAS_WAIT_S = 1200.0  # for extras alone: longer than any rate limit is waited for
 _LAST_S = 60.0  # for what is in the air when the waiting is over: no call lasts longer
 
 
@@ -44,7 +46,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What this run may use: hands, and time."""
+    """What this run may use: hands, and time.  ``extras``: what they may spend; None: no extras."""
 
     variant: Format = "mp4"
     downloads: int = 8
@@ -52,6 +54,7 @@ class Limits:
     max_wait_s: float = 6 * 3600.0
     started_at: Instant = NOW
     ends_at: Instant = NEVER
+    extras: Purse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,10 @@ class Engine:
     ) -> None:
         self._world, self._hands, self._learnt = world, hands, learnt
         self._policy, self._limits = policy, limits
-        self._jobs: dict[JobKey, Job] = {}
+        extras = limits.extras is not None
+        self._window = LiveWindow(world.ledger, limits.variant, extras=extras)
         self._busy: dict[JobKey, Step] = {}
-        self._touched: set[JobKey] = set()
         self._strikes: Counter[JobKey] = Counter()
-        self._more, self._next_due_at = True, NOW
         self._changed = anyio.Event()
         self._last_progress = world.clock.now()
         self._looked_once_more = False  # since then
@@ -108,9 +110,11 @@ class Engine:
     async def _loop(self, tasks: TaskGroup) -> Ending:
         while True:
             self._changed = anyio.Event()
-            await self._refill()
-            now = self._world.clock.now()
-            todo = plan(self._jobs.values(), self._busy.keys(), now, self._budget(), self._policy)
+            await self._window.refill(self._world.clock.now(), self._busy)
+            now, jobs = self._world.clock.now(), self._window.jobs.values()
+            todo = plan(jobs, self._busy.keys(), now, self._budget(), self._policy)
+            if self._limits.extras is not None:
+                self._limits.extras.gives_way = todo.gives_way
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
@@ -138,22 +142,28 @@ class Engine:
             self._last_progress = Instant(self._last_progress + passed_s)
 
     def _wake_at(self, todo: Plan) -> float:
-        limit_at = self._last_progress + self._limits.max_wait_s
-        return min(todo.wake_at, self._next_due_at, limit_at, self._limits.ends_at)
+        limit_at = self._last_progress + self._patience_s
+        return min(todo.wake_at, self._window.next_due_at, limit_at, self._limits.ends_at)
+
+    @property
+    def _patience_s(self) -> float:
+        """How long to wait without progress: nobody waits half a night for extras alone."""
+        most_s = self._limits.max_wait_s
+        return most_s if self._window.videos else min(most_s, _EXTRAS_WAIT_S)
 
     def _ending(self, todo: Plan, now: Instant) -> Ending | None:
         if isinstance(self._halted, DestinationError):
             return Ending.STOPPED
         if now >= self._limits.ends_at:
             return Ending.TIME_UP
-        waited_s = now - self._last_progress - self._limits.max_wait_s
+        waited_s = now - self._last_progress - self._patience_s
         if waited_s >= (_LAST_S if self._busy else 0.0):
             return Ending.WAITED
         if self._busy:
             return None
         if self._halted is not None:
             return Ending.STOPPED
-        if self._next_due_at != NEVER or todo.wake_at != NEVER:
+        if self._window.next_due_at != NEVER or todo.wake_at != NEVER:
             return None
         return self._at_rest(todo)
 
@@ -167,7 +177,7 @@ class Engine:
             return False
         self._looked_once_more = True
         unseen = [
-            key for key, job in self._jobs.items()
+            key for key, job in self._window.jobs.items()
             if job.asked_at is not None and job.state is JobState.REQUESTED
             and job.polls == 0 and key not in self._busy
         ]  # fmt: skip
@@ -177,8 +187,8 @@ class Engine:
 
     def _at_rest(self, todo: Plan) -> Ending | None:
         """Nothing runs and nothing will become due: no more can be done tonight."""
-        if not self._jobs:
-            return None if self._more else Ending.DONE
+        if not self._window.videos:
+            return Ending.DONE if self._window.is_complete else None
         if todo.short_of_disk:
             met("L02")
             self._halted = DestinationError(
@@ -218,30 +228,23 @@ class Engine:
             closed=self._closed(now),
             ends_at=limits.ends_at,
             next_run_at=Instant(limits.started_at + DAY_S),
+            gathers=self._gathers(busy[Gather]),
+            calls_left=allowance.left,
         )
+
+    def _gathers(self, busy: int) -> int:
+        """How many more extras may be begun."""
+        purse = self._limits.extras
+        if purse is None or purse.is_empty:
+            return 0
+        return max(1, self._limits.requests // 2) - busy
 
     def _closed(self, now: Instant) -> dict[str, Instant]:
         """The download hosts that nobody may try yet, and until when."""
         weather = self._world.weather
-        hosts = {host_of(job) for job in self._jobs.values() if job.state is JobState.AVAILABLE}
+        hosts = {host_of(job) for job in self._window.videos if job.state is JobState.AVAILABLE}
         untils = ((host, weather.closed_until(host, now)) for host in hosts)
         return {host: until for host, until in untils if until > now}
-
-    async def _refill(self) -> None:
-        """Read the window again, where more is to be had and little is left of it."""
-        now = self._world.clock.now()
-        fresh = sum(job.state is JobState.DISCOVERED for job in self._jobs.values())
-        if not (self._more and fresh < _WINDOW // 4) and now < self._next_due_at:
-            return
-        self._touched.clear()
-        window = await self._world.ledger.window(now, self._limits.variant, _WINDOW)
-        self._more, self._next_due_at = window.more, window.next_due_at
-        if window.more:
-            met("L08", "O18")  # what is not at hand stays in the ledger
-        for job in window.jobs:
-            # A row that changed since the read began is older than what is in memory.
-            if job.key not in self._touched and job.key not in self._busy:
-                self._jobs[job.key] = job
 
     async def _work(self, step: Step) -> None:
         async def record(event: Event) -> Job:
@@ -250,7 +253,7 @@ class Engine:
         try:
             # Half a publication would leave a file in the bag that no manifest knows.
             with anyio.CancelScope(shield=isinstance(step, Publish)):
-                event = await self._hands.perform(step, self._jobs[step.key], record)
+                event = await self._hands.perform(step, self._window.jobs[step.key], record)
                 # However slow the disk is: the window must never fall behind the ledger.
                 with anyio.CancelScope(shield=True):
                     await record(event)
@@ -262,15 +265,16 @@ class Engine:
             self._changed.set()
 
     async def _record(self, key: JobKey, event: Event) -> Job:
-        before, now = self._jobs[key], self._world.clock.now()
+        before, now = self._window.jobs[key], self._world.clock.now()
         after = await self._world.ledger.record(before, event, now)
-        self._touched.add(key)
-        self._jobs[key] = after
+        self._window.put(before, after)
         if is_progress(before, after):
             self._last_progress, self._looked_once_more = now, False
         if after.state.is_final:
-            del self._jobs[key]
             self._strikes.pop(key, None)
+        elif isinstance(event, Lacking):
+            if event.due_at == NOW:
+                await self._window.leave(key)
         else:
             await self._count_strike(before, after)
         self._world.observer.recorded(before, event, after)
@@ -283,5 +287,4 @@ class Engine:
         elif after.failures > before.failures:
             self._strikes[after.key] += 1
             if self._strikes[after.key] >= self._policy.strikes_most:
-                del self._jobs[after.key]
-                await self._world.ledger.leave(after.key)
+                await self._window.leave(after.key)

@@ -14,14 +14,17 @@ from archiver.account import Account
 from archiver.adapters.descriptors import fitting
 from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
+from archiver.adapters.small_download import SmallDownloads
 from archiver.adapters.throttle import Throttle
 from archiver.care.waiting import glance
+from archiver.channels import Channels
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
 from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.errors import ArchiverError, ListingError, WeatherError
+from archiver.gathering import Gatherer
 from archiver.met import met
 from archiver.opening import (
     REAL,
@@ -34,6 +37,7 @@ from archiver.opening import (
 )
 from archiver.perform import Hands
 from archiver.ports import Observer
+from archiver.purse import Purse
 from archiver.records.tag_files import keep_contact, write_tag_files
 from archiver.stating import state
 from archiver.stocktaking import Stocktaking
@@ -143,25 +147,42 @@ class _Night:
                     self._is_listed = True
                 if not self._is_listed:
                     return Ending.TIME_UP
-                return await self._engine(vendor).run()
+                return await self._spend_calls(vendor)
             finally:
                 if vendor.vendor.tokens.style != style:
                     with anyio.CancelScope(shield=True):
                         await self._ledger.meta_set("secret style", vendor.vendor.tokens.style)
 
-    def _engine(self, to: Connection) -> Engine:
+    async def _spend_calls(self, to: Connection) -> Ending:
+        options, vault = self._options, self._archive.vault
+        purse = Purse(to.calls, options.extras_calls) if options.extras else None
+        ending = await self._engine(to, purse).run()
+        if purse is not None and ending in (Ending.DONE, Ending.WAITED):
+            purse.gives_way = False
+            channels = Channels(
+                to.vendor.extras, vault, self._ledger, self._clock, purse, self._tally
+            )
+            with anyio.move_on_after(self._ends_at - self._clock.now()):
+                await channels.gather(refresh=options.refresh)
+        return ending
+
+    def _engine(self, to: Connection, purse: Purse | None) -> Engine:
         options, clock, vault = self._options, self._clock, self._archive.vault
         limits = Limits(
             variant=options.variant, downloads=options.downloads, requests=options.requests,
             max_wait_s=options.max_wait_s, started_at=self._started_at,
-            ends_at=self._ends_at,
+            ends_at=self._ends_at, extras=purse,
         )  # fmt: skip
         throttle = Throttle(options.limit_rate, clock)
         source = HttpSource(to.downloads, self._account, clock, throttle, self._learnt)
         world = World(to.vendor, vault, self._ledger, clock, to.weather, self._tally)
+        gatherer = None
+        if purse is not None:
+            pictures = SmallDownloads(to.downloads, self._account, clock, to.weather, throttle)
+            gatherer = Gatherer(to.vendor.extras, pictures, vault, self._ledger, clock, purse)
         hands = Hands(
             to.vendor, source, vault, self._ledger, clock, self._learnt, to.weather,
-            self._tally, Policy(),
+            self._tally, Policy(), gatherer,
         )  # fmt: skip
         return Engine(world, hands, self._learnt, Policy(), limits)
 
@@ -185,6 +206,8 @@ class _Night:
         )
         summary.deletion = await ledger.deletion(self._options.variant, clock.now())
         close(summary, ending, error, is_listed=self._is_listed)
+        if self._options.extras:
+            summary.extras_missing = await ledger.extras_missing(self._options.variant)
         if self._stock.lister is not None:
             await state(
                 ledger, self._archive.vault.archive_id, summary, self._stock.lister,

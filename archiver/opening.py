@@ -54,6 +54,9 @@ class RunOptions:
     accept_shrunk: bool = False
     accept_replaced: bool = False  # although more than a tenth of the archive looks replaced
     contact: Contact = NO_NEWS  # whose archive it is
+    extras: bool = True  # and what belongs to a video beside its file
+    extras_calls: int | None = None  # calls for them a run; None: no limit
+    refresh: bool = False  # ask for the extras of all selected videos again
     name: str | None = None  # how videos are called, where the archive is made
 
 

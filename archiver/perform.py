@@ -18,6 +18,7 @@ from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
 from archiver.core.model import (
+    EXTRAS,
     Downloadable,
     Instant,
     Job,
@@ -25,7 +26,7 @@ from archiver.core.model import (
     Link,
     Saved,
 )
-from archiver.core.steps import Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
+from archiver.core.steps import Expire, Fetch, Gather, GiveUp, Policy, Poll, Publish, Request, Step
 from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S, Weather
 from archiver.errors import (
     AuthError,
@@ -39,6 +40,7 @@ from archiver.errors import (
     TooLargeError,
     WeatherError,
 )
+from archiver.gathering import Gatherer
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Observer, Part, Source, Vault, Vendor
 from archiver.storing import give_back, publish
@@ -62,10 +64,12 @@ class Hands:
         weather: Weather,
         observer: Observer,
         policy: Policy,
+        gatherer: Gatherer | None = None,
     ) -> None:
         self._vendor, self._source, self._vault, self._ledger = vendor, source, vault, ledger
         self._clock, self._learnt, self._weather = clock, learnt, weather
         self._observer, self._policy = observer, policy
+        self._gatherer = gatherer
         self._denied = 0
         self._hindered: Counter[JobKey] = Counter()  # by weather, since the last answer
 
@@ -80,7 +84,10 @@ class Hands:
         except CrowdedError as crowded:
             met("L07")
             self._learnt.crowded(self._clock.now())
-            return life.Hindered(str(crowded), self._after_weather(job))
+            again_at = self._after_weather(job)
+            if job.key.kind == EXTRAS:
+                return life.Lacking(self._clock.now(), again_at, str(crowded))
+            return life.Hindered(str(crowded), again_at)
         except TooLargeError as large:
             met("L42")
             return life.GaveUp(f"{large} {large.hint}")
@@ -96,6 +103,9 @@ class Hands:
                 return await self._fetch(job, record)
             case Publish():
                 return await publish(self._vault, self._ledger, job, self._clock.now())
+            case Gather():
+                assert self._gatherer is not None  # a Gather is planned for a run with extras
+                return await self._gatherer.gather(job)
             case Expire():
                 return self._ran_out(job)
             case GiveUp(_, reason):

@@ -47,6 +47,7 @@ class Allowance:
 
     calls: int
     more_at: Instant
+    left: float = float("inf")  # of the vendor's period, as far as it says
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "no_browser": _FLAG, "no_extras": _FLAG, "no_progress": _FLAG, "notify_on": _TEXT,
     "organization": _TEXT, "premis": _TEXT, "protect": _TEXT, "proxy": _TEXT, "quiet": _FLAG,
     "repair": _FLAG, "report": _TEXT, "requests": _NUMBER, "sample": _AMOUNT, "since": _TEXT,
+    "extras_calls": _NUMBER, "refresh": _FLAG,
     "to": _TEXT, "until": _TEXT, "verbose": _FLAG,
 }  # fmt: skip
 CREDENTIALS: Final = ("client_secret", "access_token")

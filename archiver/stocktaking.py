@@ -12,7 +12,7 @@ from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.vendor.client import VendorClient
 from archiver.care.rebuild import take_in
 from archiver.care.waiting import waiting
-from archiver.core.extras import RECENT_S
+from archiver.core.extras import EXPIRATION, RECENT_S
 from archiver.core.listing import looks_replaced
 from archiver.core.model import Instant, JobState
 from archiver.deletion import Answers, ask, deleted_at
@@ -58,6 +58,8 @@ class Stocktaking:
         await self._take_up_repairs(lister)
         await ledger.reopen_parked(None, self._clock.now(), "a new run")
         await self._judge_replacements()
+        if options.extras:
+            await ledger.want_extras(options.variant, self._clock.now(), refresh=options.refresh)
         await self._ask_for_dates(vendor.extras)
         wanted_bytes = await ledger.wanted_bytes(options.variant)
         self._to.expect(await ledger.counts(options.variant), wanted_bytes)
@@ -129,6 +131,7 @@ class Stocktaking:
         answers = await ask(to, undated, self._options.requests)
         dates = {number: deleted_at(raw) for number, raw in answers.items()}
         await ledger.date(dates, variant)
+        await ledger.keep_answers(answers, EXPIRATION, self._clock.now())
         count = len((await ledger.deletion(variant, now)).not_safe)
         if count:
             self._to.said(f"the vendor is going to delete {count} of the missing: they go first")

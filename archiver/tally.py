@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archiver.core.lifecycle import Event, NotFound, Stored, Superseded
+from archiver.core.lifecycle import Event, Gathered, NotFound, Stored, Superseded
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending
@@ -29,6 +29,7 @@ class Tally:
         self.archived_bytes = 0
         self.archived = 0
         self.ran_out = 0
+        self.extras = 0
 
     def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
         """See ``observing.Expects``."""
@@ -55,6 +56,7 @@ class Tally:
         if isinstance(event, Stored | Superseded):
             self.archived += 1
             self.archived_bytes += event.holdings[0].bytes
+        self.extras += isinstance(event, Gathered)
         if isinstance(event, NotFound):
             self.said(f"video {after.key.video_id}: the vendor no longer has it", warning=True)
         self._hook.tell(lambda to: to.recorded(before, event, after))
@@ -82,7 +84,7 @@ class Tally:
             skipped=counts.get(JobState.SKIPPED, 0), parked=counts.get(JobState.PARKED, 0),
             gone=counts.get(JobState.GONE, 0), remaining=selected - stored - rest,
             bytes_downloaded=self.downloaded_bytes, bytes_archived=self.archived_bytes,
-            api_calls=calls, expired=self.ran_out, failures=failures,
+            api_calls=calls, expired=self.ran_out, extras_asked=self.extras, failures=failures,
         )  # fmt: skip
 
 

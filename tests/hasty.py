@@ -128,10 +128,10 @@ def surroundings(
 async def night(
     dest: Any, emulator: Emulator, watcher: Watcher | None = None, **options: Any
 ) -> Summary:
-    """One run of the whole account, in the loop's time."""
+    """One run of the whole account, in the loop's time; its videos alone, unless told otherwise."""
     import anyio
 
-    wanted = RunOptions(**{"sources": (AccountSource(),), **options})
+    wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
     return await archive.run(
         str(dest), account_of(emulator), wanted, watcher or Watcher(), anyio.Event(),
         surroundings(),

@@ -19,7 +19,7 @@ from typing import TypeVar
 from archiver.adapters.causes import refusal
 from archiver.adapters.destination import PRIVATE, Destination
 from archiver.adapters.disk import Os, Threads, exists
-from archiver.adapters.placing import TRIES_MOST, UNREADABLE, Placer
+from archiver.adapters.placing import TRIES_MOST, UNREADABLE, Placed, Placer
 from archiver.core.model import Holding
 from archiver.core.naming import display, file_name, numbered
 from archiver.met import met
@@ -201,6 +201,14 @@ class Mending:
         Reads it to its end.
         """
         return await self._run("reading a stored file", lambda: self._mender.state_of(holding))
+
+    async def find(self, holding: Holding) -> str:
+        """Where a file of these contents stands under this name, or one beside it; else ""."""
+        folder, _, name = holding.path.rpartition("/")
+        want = Placed("", holding.bytes, holding.sha256)
+        find = self._placer.find
+        found = await self._run("looking for a file", lambda: find(folder, name, want))
+        return "" if found is None else found.path
 
     async def is_reachable(self, path: str) -> bool:
         """The folders of *path*, as far as they are there, can be entered: none is a link."""

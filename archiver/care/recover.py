@@ -5,10 +5,11 @@ Safe to repeat, and to be killed in the middle: it is made of the same steps as 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from archiver.core.lifecycle import Found
-from archiver.core.model import Holding, Job, JobKey, JobState
+from archiver.core.model import Holding, Instant, Job, JobKey, JobState
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Vault
 from archiver.storing import publish
@@ -29,12 +30,28 @@ class Memory(Ledger, Protocol):
         """Every job that is to mend a stored file, with what it has to bring back."""
         ...
 
+    async def intents(self) -> list[Holding]:
+        """Small files that were about to get their names."""
+        ...
+
+    async def placed(self, holding: Holding, answer: str, at: Instant) -> None:
+        """Record a small file that has its name."""
+        ...
+
+    async def not_placed(self, holding: Holding) -> None:
+        """A small file did not get its name."""
+        ...
+
 
 class Store(Vault, Protocol):
     """A vault that can clear up."""
 
     async def clear_orphans(self, keep: set[JobKey]) -> int:
         """Delete the parts of jobs that are not in *keep*."""
+        ...
+
+    async def find(self, holding: Holding) -> str:
+        """Where a file of these contents stands under this name, or one beside it; else ""."""
         ...
 
     async def is_reachable(self, path: str) -> bool:
@@ -69,6 +86,12 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
         met("L19")
         now = clock.now()
         await ledger.record(job, await publish(vault, ledger, job, now), now)
+    for holding in await ledger.intents():
+        path = await vault.find(holding)
+        if path:
+            await ledger.placed(replace(holding, path=path), "", clock.now())
+        else:
+            await ledger.not_placed(holding)
     await vault.clear_orphans(await ledger.unfinished_keys())
 
 

@@ -261,6 +261,8 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         variant=given.get("format", "mp4"), downloads=given.get("downloads", 8),
         requests=given.get("requests", 8), limit_rate=given.get("limit_rate"),
         max_duration_s=given.get("max_duration"), max_wait_s=given.get("max_wait", 21_600.0),
+        extras=not given.get("no_extras"), extras_calls=given.get("extras_calls"),
+        refresh=given.get("refresh", False),
         accept_shrunk=given.get("accept_shrunk", False),
         accept_replaced=given.get("accept_replaced", False), name=given.get("name"),
         contact=Contact(**{key: given.get(key) for key in CONTACT}),

@@ -82,7 +82,14 @@ _EXAMPLES = examples(
     help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
 )
 @options.contact
-@option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, chats.")
+@option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, details.")
+@option(
+    "--extras-calls",
+    type=click.IntRange(0),
+    metavar="N",
+    help="At most N API calls for extras; the rest comes on other nights.",
+)
+@option("--refresh", is_flag=True, help="Ask for the extras of all selected videos again.")
 @options.shrunk
 @options.replaced
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")

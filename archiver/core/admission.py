@@ -64,7 +64,7 @@ class Spender:
         self.due_on_disk = sum(left for _, left in waiting)
         self.moving = any(weight == 1.0 for weight, _ in waiting)
         self.wakes: list[Instant] = []
-        self.short_of_disk = False
+        self.short_of_disk = self.short_of_calls = False
         self.line_is_idle = budget.line_is_idle
         self.late: Fetch | None = None  # the first that was passed over: it would not end
 
@@ -88,6 +88,7 @@ class Spender:
     def _call(self) -> bool:
         if self.calls <= 0:
             self.wakes.append(self.budget.more_at)
+            self.short_of_calls = True
             return False
         self.calls -= 1
         return True

@@ -3,184 +3,73 @@
 Rule 1: every change of ``JobState`` happens in ``apply`` and nowhere else.
 Rule 2: events are facts in the past tense; they say what was seen, never what to do next.
 Rule 3: no event touches a holding: what stands in the archive is never changed by a job.
-The table below is the whole automaton; ``docs/lifecycle.mmd`` is drawn from it.
+``TRANSITIONS`` is the whole automaton of a file; ``docs/lifecycle.mmd`` is drawn from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from dataclasses import replace
+from typing import assert_never
 
-from archiver.core.model import NEVER, NOTHING, NOW, Holding, Instant, Job, JobState, Link, Saved
+from archiver.core.events import (
+    Asked,
+    Available,
+    Corrupt,
+    Damaged,
+    Delayed,
+    Event,
+    Fetched,
+    Found,
+    Gathered,
+    GaveUp,
+    Hindered,
+    IllegalTransitionError,
+    Lacking,
+    LinkRefused,
+    NotFound,
+    Pending,
+    Progressed,
+    RanOut,
+    Renewed,
+    Reopened,
+    Skipped,
+    Stored,
+    Superseded,
+    Unavailable,
+)
+from archiver.core.model import EXTRAS, NEVER, NOTHING, NOW, Instant, Job, JobState, Saved
 from archiver.met import met
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A POST is about to be sent: the intent, recorded first."""
-
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Not to be had yet, for ``reason``; ``is_made``: the vendor says it is, and not where."""
-
-    at: Instant
-    due_at: Instant
-    reason: str = ""
-    is_made: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Available:
-    """The vendor gave an address.  ``due_at`` is later than ``at`` where it was refused before."""
-
-    at: Instant
-    link: Link
-    due_at: Instant = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """The vendor has no file and makes none.  Not ``counted``: because the POST was never sent."""
-
-    at: Instant
-    due_at: Instant
-    reason: str
-    counted: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class NotFound:
-    """404 to a POST: the vendor does not know the video."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progressed:
-    """More bytes are in the part file, synced."""
-
-    saved: Saved
-
-
-@dataclass(frozen=True, slots=True)
-class Delayed:
-    """The step failed in a way that counts; try again at ``due_at``."""
-
-    at: Instant
-    reason: str
-    due_at: Instant
-    saved: Saved | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hindered:
-    """Weather: the step could not be done, and it is not this file's fault."""
-
-    reason: str
-    due_at: Instant
-    saved: Saved | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRefused:
-    """The download host refused the address before its time; saved bytes stay."""
-
-    at: Instant
-    reason: str
-    due_at: Instant
-    saved: Saved | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RanOut:
-    """The version expired before it was fetched; saved bytes stay."""
-
-    at: Instant
-    due_at: Instant = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Every byte is in the part file, checked and synced.
-
-    ``flaw``: what is wrong with the container, though it came twice the same: there is no other.
-    """
-
-    saved: Saved
-    sha256: str
-    flaw: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Corrupt:
-    """The bytes are not the file; the next fetch starts again from byte 0.
-
-    ``sha256`` of what was refused: if the next fetch brings the same, it is what there is.
-    """
-
-    at: Instant
-    reason: str
-    due_at: Instant
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The files stand under their final names, synced.  The first holding is the job's own."""
-
-    holdings: tuple[Holding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Superseded:
-    """The vendor has other bytes than the damaged ones: these holdings, the next version's."""
-
-    holdings: tuple[Holding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The files stand in the archive already, as in ``Stored``."""
-
-    holdings: tuple[Holding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """A stored file is not what it was.  ``aside``: what its copy is called among the damaged."""
-
-    reason: str
-    aside: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp:
-    """A person has to look."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Our rules leave this video out for now."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reopened:
-    """A person or a new run asked again, or the vendor shows the video again."""
-
-    reason: str
-
-
-Event: TypeAlias = (
-    Asked | Pending | Available | Unavailable | NotFound | Progressed | Delayed | Hindered
-    | LinkRefused | RanOut | Fetched | Corrupt | Stored | Superseded | Found | Damaged | GaveUp
-    | Skipped | Reopened
-)  # fmt: skip
+__all__ = [  # an event is imported with what it does
+    "ROUNDS",
+    "TRANSITIONS",
+    "Asked",
+    "Available",
+    "Corrupt",
+    "Damaged",
+    "Delayed",
+    "Event",
+    "Fetched",
+    "Found",
+    "Gathered",
+    "GaveUp",
+    "Hindered",
+    "IllegalTransitionError",
+    "Lacking",
+    "LinkRefused",
+    "NotFound",
+    "Pending",
+    "Progressed",
+    "RanOut",
+    "Renewed",
+    "Reopened",
+    "Skipped",
+    "Stored",
+    "Superseded",
+    "Unavailable",
+    "apply",
+]
 
 S = JobState
 _ANSWERS: Mapping[type, JobState] = {
@@ -205,10 +94,13 @@ TRANSITIONS: Mapping[JobState, Mapping[type, JobState]] = {
     S.ARCHIVED: {Damaged: S.DISCOVERED},
     **{key: {Reopened: S.DISCOVERED, Found: S.ARCHIVED} for key in (S.SKIPPED, S.GONE, S.PARKED)},
 }  # fmt: skip
-
-
-class IllegalTransitionError(Exception):
-    """An event arrived in a state that has no arrow for it: a bug, never the network's fault."""
+# The extras of a video: asked for in rounds (``core.rounds``), as long as something is missing.
+ROUNDS: Mapping[JobState, Mapping[type, JobState]] = {
+    S.DISCOVERED: {
+        Gathered: S.ARCHIVED, Lacking: S.DISCOVERED, Renewed: S.DISCOVERED, GaveUp: S.PARKED,
+    },
+    **{key: {Renewed: S.DISCOVERED} for key in (S.ARCHIVED, S.PARKED)},
+}  # fmt: skip
 
 
 def apply(job: Job, event: Event) -> Job:
@@ -219,7 +111,8 @@ def apply(job: Job, event: Event) -> Job:
     Raises:
         IllegalTransitionError: the table has no arrow from ``job.state`` for this event.
     """
-    state = TRANSITIONS[job.state].get(type(event))
+    table = ROUNDS if job.key.kind == EXTRAS else TRANSITIONS
+    state = table.get(job.state, {}).get(type(event))
     if state is None:
         raise IllegalTransitionError(f"{job.key}: {type(event).__name__} in state {job.state}")
     after = replace(job, state=state, due_at=NEVER if state.is_final else Instant(0.0), reason="")
@@ -261,6 +154,8 @@ def apply(job: Job, event: Event) -> Job:
         case Damaged(reason, aside):
             lost = _without_version(after, NOW)
             return replace(lost, reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
+        case Gathered() | Lacking() | Renewed():
+            return _of_extras(after, event)
         case GaveUp(reason) | Skipped(reason):
             return replace(after, reason=reason, link=None)
         case NotFound():
@@ -270,6 +165,17 @@ def apply(job: Job, event: Event) -> Job:
             return fresh if job.state is S.PARKED else _without_version(fresh, Instant(0.0))
         case _:
             assert_never(event)
+
+
+def _of_extras(after: Job, event: Gathered | Lacking | Renewed) -> Job:
+    if isinstance(event, Lacking):
+        lacking = replace(after, due_at=event.due_at, reason=event.reason)
+        return _failed(lacking, event.at, event.reason) if event.failed else lacking
+    after = replace(after, failures=0, failing_since=None)
+    if isinstance(event, Gathered):
+        return replace(after, due_at=event.due_at)
+    fresh = replace(after, due_at=NOW, reason=event.reason, available_at=event.at)
+    return replace(fresh, pending_at=after.pending_at or event.at)
 
 
 def _with_saved(job: Job, saved: Saved | None) -> Job:

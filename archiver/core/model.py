@@ -6,6 +6,7 @@ a duration in seconds, ``*_bytes`` a size.  Nothing here knows a clock, a socket
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
@@ -15,6 +16,7 @@ VideoId = NewType("VideoId", int)
 ChannelId = NewType("ChannelId", int)
 Format = Literal["mp4", "flv"]
 
+EXTRAS = "extras"  # kind and variant of the job for all that belongs to a video beside its file
 NEVER = Instant(float("inf"))
 NOW = Instant(0.0)  # as a due time: at once
 DAY_S = 86_400.0  # also the window to assume where the vendor does not say: the specification's
@@ -196,12 +198,14 @@ class Shelf:
 
     Chosen once, when the video is first listed, by ``core.naming``, and kept in the ledger.
     ``stored`` is what the archive holds, or ought to hold, of the video itself: each version.
+    ``answers`` are what else the vendor said of it, by name, as JSON (``core.extras``).
     """
 
     video: Video
     folder: str
     stem: str
     stored: tuple[Holding, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     def recorded(self, key: JobKey) -> Holding | None:
         """The file that *key* once became."""

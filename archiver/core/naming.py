@@ -34,7 +34,7 @@ _RESERVED = frozenset(
     + [device + digit for device in ("com", "lpt") for digit in "0123456789"]
 )
 _EXTENSIONS = {"video": ("mp4", "flv"), "thumbnail": ("jpg", "png", "webp")}
-_REVISED = frozenset({"thumbnail", "caption", "details"})  # their version counts revisions
+_REVISED = frozenset({"thumbnail", "caption", "details", "channel"})  # a version is a revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def file_name(stem: str, kind: str, variant: str, version: int) -> str:
     """
     letter = "r" if kind in _REVISED else "v"
     named = stem if version == 1 else f"{stem} {letter}{version}"
-    if kind in ("info", "details"):
+    if kind in ("info", "details", "channel"):
         return f"{named}.info.json"
     if kind == "chat":
         return f"{named}.chat.json"

@@ -162,6 +162,14 @@ def calls(rate: Rate, in_flight: int, now: Instant) -> int:
     return left if rate.per_s is None else min(left, 1)
 
 
+def left(rate: Rate, now: Instant) -> float:
+    """How many calls the epoch still has; infinity where nobody said, 0 after a bare 429."""
+    rate = _current(rate, now)
+    if rate.per_s is not None:
+        return 0.0
+    return math.inf if rate.remaining is None else float(rate.remaining)
+
+
 def sent(rate: Rate, now: Instant) -> Rate:
     """A call takes its place."""
     rate = _current(rate, now)

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from archiver.core.admission import Spender, deadline
-from archiver.core.model import NEVER, Instant, Job, JobKey, JobState
+from archiver.core.gathers import Gathers
+from archiver.core.model import EXTRAS, NEVER, Instant, Job, JobKey, JobState
 from archiver.core.steps import (
     Budget,
     Expire,
     Fetch,
+    Gather,
     GiveUp,
     Plan,
     Policy,
@@ -44,6 +46,8 @@ def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step |
         return None
     if _is_hopeless(job, now, policy):
         return GiveUp(job.key, job.reason or "too many failures")
+    if job.key.kind == EXTRAS:
+        return Gather(job.key)
     match job.state:
         case JobState.FETCHED:
             return Publish(job.key)
@@ -93,7 +97,15 @@ def plan(
     ]
     due.sort(key=lambda pair: _urgency(pair[0]))
     spender = Spender(budget, active, now)
-    chosen = tuple(step for job, step in due if spender.affords(job, step))
+    gathers = Gathers(active, busy, spender, policy)
+    picked: set[Step] = {
+        step
+        for job, step in due
+        if not isinstance(step, Gather | Publish) and spender.affords(job, step)
+    }
+    picked |= gathers.chosen([step for _, step in due if isinstance(step, Gather)])
+    picked |= gathers.released([step for _, step in due if isinstance(step, Publish)])
+    chosen = tuple(step for _, step in due if step in picked)
     if spender.late is not None and spender.line_is_idle:
         # What was measured may be long past: on an idle line, trying is how to find out.
         chosen = (*chosen, spender.late)
@@ -103,7 +115,7 @@ def plan(
     wake_at = min(wakes, default=NEVER)
     if starved:  # a wake in the past: whoever set it is late; look again soon
         wake_at = min(wake_at, Instant(now + 1.0))
-    return Plan(chosen, wake_at, spender.short_of_disk)
+    return Plan(chosen, wake_at, spender.short_of_disk, gathers.give_way)
 
 
 _STAGES = (
@@ -131,6 +143,8 @@ _RANK = {
 
 
 def _urgency(job: Job) -> tuple[int, float, float, JobKey]:
+    if job.key.kind == EXTRAS:
+        return (len(_RANK), NEVER, job.due_at, job.key)  # ``core.gathers`` knows whose come first
     # A version whose answer was lost may be available already: with the requested ones.
     asked = job.state is JobState.DISCOVERED and job.asked_at is not None
     rank = 2 if asked else _RANK[job.state]

@@ -38,6 +38,13 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """Ask for the extras of a video: a few small calls, one after the other."""
+
+    key: JobKey
+
+
+@dataclass(frozen=True, slots=True)
 class Expire:
     """The version's time is over: no I/O."""
 
@@ -52,7 +59,7 @@ class GiveUp:
     reason: str
 
 
-Step: TypeAlias = Request | Poll | Fetch | Publish | Expire | GiveUp
+Step: TypeAlias = Request | Poll | Fetch | Publish | Gather | Expire | GiveUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,9 @@ class Policy:
     failures_most: int = 12  # and a day since the first: then a person has to look
     failing_least_s: float = DAY_S
     strikes_most: int = 5  # in a row within one run: left for the next
+    gather_calls: int = 9  # what the extras of a video take, most of the time
+    call_soon_s: float = 5.0  # a call that is free so soon is worth waiting for
+    held_most: int = 16  # fetched files that wait for what belongs into their sidecars
     longest_wait_s: float = 26 * 3600.0  # a due time further off was set by a wrong clock
     margin_most_s: float = 60.0  # an address this close to its end counts as dead
     margin_share: float = 0.05  # or this share of the window, whichever is less
@@ -82,7 +92,8 @@ class Budget:
     ``rate_bytes_s`` is the line's, None while unknown; ``closed`` maps a download host under bad
     weather to the moment of its next probe.  ``ends_at`` is the run's own time limit, and
     ``next_run_at`` when another one may be expected to go on.  ``line_is_idle``: nothing is being
-    downloaded, so that nobody knows how fast the line is now.
+    downloaded, so that nobody knows how fast the line is now.  ``gathers``: how many extras may be
+    begun; ``calls_left``: of the period, as far as the vendor says.
     """
 
     calls: int
@@ -100,12 +111,18 @@ class Budget:
     ends_at: Instant = NEVER
     next_run_at: Instant = NEVER
     line_is_idle: bool = False
+    gathers: int = 0
+    calls_left: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps to start now, most urgent first, and the moment to plan again if nothing happens."""
+    """Steps to start now, most urgent first, and the moment to plan again if nothing happens.
+
+    ``gives_way``: videos need the calls, and extras that are being asked for stop.
+    """
 
     steps: tuple[Step, ...]
     wake_at: Instant
     short_of_disk: bool = False
+    gives_way: bool = False

@@ -104,6 +104,8 @@ class Summary:
     deletion: Deletion = Deletion()
     failures: list[Failure] = field(default_factory=list)
     listed: tuple[Listed, ...] = ()
+    extras_asked: int = 0  # videos of which everything was had
+    extras_missing: int = 0  # archived videos of which something is still to be had
     unlisted: int = 0  # archived videos that the vendor no longer lists
     message: str = ""  # why it stopped or was refused, in one sentence; "" where all is said
 
@@ -129,6 +131,7 @@ class Summary:
                 "token": calls.token, "list": calls.list, "request": calls.request,
                 "poll": calls.poll, "extras": calls.extras,
             },
+            "extras": {"asked": self.extras_asked, "missing": self.extras_missing},
             "expired": self.expired, "deletion": self.deletion.as_json(),
             "failures": [failure.as_json() for failure in self.failures],
             "listed": [each.as_json() for each in self.listed], "unlisted": self.unlisted,

@@ -11,7 +11,10 @@ import json
 from typing import Any
 
 from archiver.core.escaping import escaped
+from archiver.core.extras import NOT_THERE
+from archiver.core.extras_document import composed
 from archiver.core.model import Instant, Job
+from archiver.core.rounds import FIELDS
 from archiver.core.summary import iso
 from archiver.ports import Shelf
 
@@ -28,6 +31,7 @@ def info_json(job: Job, shelf: Shelf) -> bytes:
     if length is not None and not abs(length) < float("inf"):
         length = None
     document = {
+        **composed(shelf.answers, shelf.answers.get(FIELDS, NOT_THERE)),
         "id": str(video.id), "title": video.title, "extractor": "ustream",
         "extractor_key": "Ustream", "webpage_url": f"{PAGE_URL}{video.id}",
         "ext": job.key.variant, "duration": length,

@@ -282,3 +282,12 @@ def test_a_reset_that_wanders_by_a_second_is_the_same_epoch(reset_s: float, kept
 def test_a_reset_at_this_very_instant_is_over() -> None:
     """It is looked at again in a second."""
     assert pacing.answered(Rate(), News(100, 0, T0), T0).reset_at == at(1)
+
+
+def test_what_is_left_of_a_period() -> None:
+    """What nobody said is no limit; after a bare 429 nothing is left beside what must be."""
+    assert pacing.left(Rate(), Instant(5.0)) == math.inf
+    known = Rate(remaining=7, reset_at=Instant(60.0))
+    assert pacing.left(known, Instant(5.0)) == 7.0
+    assert pacing.left(known, Instant(70.0)) == math.inf
+    assert pacing.left(Rate(per_s=2.0), Instant(5.0)) == 0.0

@@ -30,7 +30,8 @@ def test_the_report_is_that_of_the_contract() -> None:
     told = Summary(
         Instant(0.0), 312.45678, "partial", 3, selected=21, already_archived=1, archived=2,
         skipped=3, parked=4, gone=5, remaining=6, bytes_downloaded=7, bytes_archived=8,
-        api_calls=ApiCalls(1, 2, 3, 4, 5), expired=9, deletion=Deletion(2, (VideoId(8),)),
+        api_calls=ApiCalls(1, 2, 3, 4, 5), extras_asked=12, extras_missing=13, expired=9,
+        deletion=Deletion(2, (VideoId(8),)),
         failures=[Failure(VideoId(7), "A title", "parked", "broken", 5)],
         listed=(Listed("account", 10, Reading.WHOLE),), unlisted=11,
     ).as_json()  # fmt: skip
@@ -41,6 +42,7 @@ def test_the_report_is_that_of_the_contract() -> None:
                    "parked": 4, "gone": 5, "remaining": 6},
         "bytes": {"downloaded": 7, "archived": 8},
         "api_calls": {"token": 1, "list": 2, "request": 3, "poll": 4, "extras": 5},
+        "extras": {"asked": 12, "missing": 13},
         "expired": 9, "deletion": {"within_31_days": 2, "not_safe": ["8"]},
         "failures": [{"video": "7", "title": "A title", "state": "parked", "reason": "broken",
                       "attempts": 5}],

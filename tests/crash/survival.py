@@ -137,7 +137,7 @@ async def spend_night(
 ) -> Summary:
     """One run of the whole account, on *disk*."""
     stop = options.pop("stop", None) or anyio.Event()
-    wanted = RunOptions(**{"sources": (AccountSource(),), **options})
+    wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
     return await archive.run(
         str(root / "archive"), account_of(vendor), wanted, listener or Listener(), stop,
         around(disk),

@@ -29,7 +29,18 @@ from archiver.core.model import (
     Saved,
 )
 from archiver.core.schedule import is_progress, margin_s, plan, poll_at, retry_at
-from archiver.core.steps import Budget, Expire, Fetch, GiveUp, Policy, Poll, Publish, Request, Step
+from archiver.core.steps import (
+    Budget,
+    Expire,
+    Fetch,
+    Gather,
+    GiveUp,
+    Policy,
+    Poll,
+    Publish,
+    Request,
+    Step,
+)
 from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S, Weather
 from tests.sim.fate import Fate
 from tests.sim.lawful import unlawful
@@ -210,6 +221,8 @@ class Night:
                 self.studio.expired += 1
                 again_at = self._retry_at(job) if job.failures > 1 else self.now
                 self._later(step, lambda: life.RanOut(self.now, again_at), 0.0)
+            case Gather():
+                raise self.fate.broken("extras are asked for in a world without any")
             case GiveUp(_, reason):
                 self._later(step, lambda: life.GaveUp(reason), 0.0)
 

@@ -196,6 +196,7 @@ class _World:
         return RunOptions(
             sources=(AccountSource(),), downloads=drawn.downloads, requests=drawn.requests,
             limit_rate=drawn.limit_rate, max_wait_s=drawn.max_wait_s, accept_shrunk=True,
+            extras=False,
             accept_replaced=True,
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ async def ended_at(dest: Path, vendor: Emulator, turn: int, *, politely: bool) -
     """A night that is ended in its *turn*-th turn; None where it was cancelled."""
     loop, stop = asyncio.get_running_loop(), anyio.Event()
     assert isinstance(loop, Counting)
-    options = RunOptions(sources=(AccountSource(),))
+    options = RunOptions(sources=(AccountSource(),), extras=False)
     run = asyncio.ensure_future(
         archive.run(str(dest), account_of(vendor), options, Watcher(), stop, surroundings())
     )

@@ -46,7 +46,7 @@ class Machine:
         )  # fmt: skip
 
     async def night(self, dest: Path, vendor: Emulator, watcher: Watcher) -> Summary:
-        options = RunOptions(sources=(AccountSource(),))
+        options = RunOptions(sources=(AccountSource(),), extras=False)
         account, stop = account_of(vendor), anyio.Event()
         return await archive.run(
             str(dest), account, options, watcher, stop, self.surroundings()

@@ -32,7 +32,7 @@ async def behind(dest: Path, vendor: Emulator, behind_s: float, **options: Any) 
     """A run on a machine whose clock is *behind_s* behind."""
     loop = asyncio.get_running_loop()
     wrong = Surroundings(lambda: SystemClock(lambda: now() - behind_s, loop.time))
-    wanted = RunOptions(**{"sources": (AccountSource(),), **options})
+    wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
     account = account_of(vendor)
     return await archive.run(str(dest), account, wanted, Watcher(), anyio.Event(), wrong)
 

@@ -38,7 +38,7 @@ def test_an_hour_without_network_costs_an_hour_and_nothing_else(tmp_path: Path) 
         generation = {"generation_s": (300.0, 1500.0)}
         config: dict[str, Any] = {"videos": 40, "size": (200_000, 900_000), **generation}
         async with emulator(line_bytes_s=300_000, **config) as vendor:
-            options = RunOptions(sources=(AccountSource(),))
+            options = RunOptions(sources=(AccountSource(),), extras=False)
 
             async def pull_the_plug() -> None:
                 await anyio.sleep(600)
@@ -198,7 +198,8 @@ def test_a_version_that_ran_out_is_asked_for_again_by_itself(tmp_path: Path) -> 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(pull_the_plug)
                 summary = await archive.run(
-                    str(tmp_path), account_of(vendor), RunOptions(sources=(AccountSource(),)),
+                    str(tmp_path), account_of(vendor),
+                    RunOptions(sources=(AccountSource(),), extras=False),
                     Watcher(), anyio.Event(), surroundings(lambda _: Unplugged()),
                 )  # fmt: skip
             assert (summary.exit_code, summary.archived) == (0, 6)

@@ -66,7 +66,7 @@ class Middleman:
 
 
 async def run(dest: Path, account: Account) -> Summary:
-    options = RunOptions(sources=(AccountSource(),), max_wait_s=2.0)
+    options = RunOptions(sources=(AccountSource(),), max_wait_s=2.0, extras=False)
     return await archive.run(str(dest), account, options, Watcher(), anyio.Event())
 
 

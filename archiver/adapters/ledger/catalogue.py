@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archiver.adapters.ledger import rows
+from archiver.adapters.ledger import extras, rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
 from archiver.core.model import (
     NEVER,
@@ -129,7 +129,9 @@ def shelf(db: sqlite3.Connection, video_id: VideoId) -> Shelf:
         (video_id,),
     )
     every = tuple(rows.holding_of(row) for row in stored)
-    return Shelf(rows.video_of(found), found[-2], found[-1], every)
+    return Shelf(
+        rows.video_of(found), found[-2], found[-1], every, extras.document_answers(db, video_id)
+    )
 
 
 def failures(db: sqlite3.Connection, limit: int, selected: str | None) -> list[Failure]:
@@ -146,7 +148,8 @@ def failures(db: sqlite3.Connection, limit: int, selected: str | None) -> list[F
     found = db.execute(
         "SELECT job.video_id, video.title, job.state, job.reason, job.failures "
         "FROM job JOIN video ON video.id = job.video_id "
-        f"WHERE job.{NOT_ARCHIVED} AND state NOT IN ('skipped', 'gone') AND {chosen} "
+        f"WHERE job.{NOT_ARCHIVED} AND job.kind = 'video' "
+        f"AND state NOT IN ('skipped', 'gone') AND {chosen} "
         "ORDER BY job.state <> 'parked', job.video_id LIMIT ?",
         values,
     )
@@ -154,9 +157,10 @@ def failures(db: sqlite3.Connection, limit: int, selected: str | None) -> list[F
 
 
 def jobs_in(db: sqlite3.Connection, state: JobState) -> list[Job]:
-    """Every job of the ledger in a state other than ARCHIVED."""
+    """Every video's job of the ledger in a state other than ARCHIVED."""
     found = db.execute(
-        f"SELECT {rows.JOB_COLUMNS} FROM job WHERE {NOT_ARCHIVED} AND state = ?", (state.value,)
+        f"SELECT {rows.JOB_COLUMNS} FROM job WHERE {NOT_ARCHIVED} AND state = ? AND kind = 'video'",
+        (state.value,),
     )
     return [rows.job_of(row) for row in found]
 

@@ -171,7 +171,8 @@ def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instan
     """Put parked jobs back in the queue; None means those of the selection."""
     select = (
         f"SELECT {rows.JOB_COLUMNS} FROM job "
-        f"WHERE {NOT_ARCHIVED} AND state = '{JobState.PARKED.value}' AND video_id "
+        f"WHERE {NOT_ARCHIVED} AND state = '{JobState.PARKED.value}' AND kind = 'video' "
+        "AND video_id "
     )
     if ids is None:
         found = db.execute(select + "IN (SELECT video_id FROM selected)").fetchall()

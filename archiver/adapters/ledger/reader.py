@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from archiver.adapters.ledger import (
     catalogue,
     deleting,
+    extras,
     intake,
     recorded,
     replacing,
@@ -21,6 +22,7 @@ from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
 from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
+from archiver.core.rounds import Answer
 from archiver.core.summary import Deletion, Failure
 from archiver.errors import LedgerLostError
 from archiver.ports import Shelf, Window
@@ -208,6 +210,26 @@ class Reader:
     async def sizes(self, after: str, limit: int) -> list[tuple[str, int]]:
         """The next *limit* stored files behind the path *after*, and how large each has to be."""
         return await self._writer.read(partial(standing.sizes, after=after, limit=limit))
+
+    async def answers(self, video_id: int) -> Mapping[str, Answer]:
+        """What was answered about the extras of a video, or about a channel, by name."""
+        return await self._writer.read(partial(extras.answers, video_id=video_id))
+
+    async def extra_files(self, video_id: int) -> list[Holding]:
+        """Every stored file of a video, or of a channel, beside the video itself; oldest first."""
+        return await self._writer.read(partial(extras.files, video_id=video_id))
+
+    async def extras_missing(self, variant: str) -> int:
+        """Of how many archived videos of the selection extras are still to be asked for."""
+        return await self._writer.read(partial(extras.missing, variant=variant))
+
+    async def channels_due(self, *, refresh: bool) -> list[tuple[int, str]]:
+        """Number and folder of the selection's channels that got something since asked about."""
+        return await self._writer.read(partial(extras.channels, refresh=refresh))
+
+    async def intents(self) -> list[Holding]:
+        """Small files that were about to get their names when the last process ended."""
+        return await self._writer.read(extras.intents)
 
     async def _one(self, query: str, value: str | int) -> Any:
         def look(db: sqlite3.Connection) -> Any:

@@ -50,6 +50,10 @@ CREATE TRIGGER holding_kept BEFORE UPDATE ON holding
     BEGIN SELECT RAISE(ABORT, 'a holding is never changed'); END;
 CREATE TRIGGER holding_stays BEFORE DELETE ON holding
     BEGIN SELECT RAISE(ABORT, 'a holding is never removed'); END;
+CREATE TABLE extra (
+    video_id INTEGER NOT NULL, name TEXT NOT NULL, raw TEXT NOT NULL, asked_at REAL NOT NULL,
+    PRIMARY KEY (video_id, name)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE copy (
     holding INTEGER NOT NULL REFERENCES holding (id), destination TEXT NOT NULL,
     location TEXT NOT NULL, checked_at REAL, PRIMARY KEY (holding, destination)
@@ -75,13 +79,22 @@ PRAGMA user_version = {VERSION};
 # The run's selection, and beside it a mirror of what orders its newest jobs.  It lives in memory,
 # with the connection; triggers keep it in step within the same transaction.  So a window costs what
 # it holds, whether one video of a million is selected or all of them.
-LIVE, READY, LATER, REST = 0, 1, 2, 3
+LIVE, READY, LATER, REST, HELD = 0, 1, 2, 3, 4
+_DUE = f"""CASE
+    WHEN {{0}}.due_at IS NULL THEN {REST} WHEN {{0}}.due_at <= 0 THEN {READY} ELSE {LATER} END"""
+# Extras are as near as their video is: beside one that is asked for, behind one that is archived.
+_BESIDE = f"""CASE
+    WHEN {{1}} IN ('fetched', 'available', 'requested') THEN {LIVE}
+    WHEN {{1}} = 'archived' THEN {_DUE} ELSE {HELD} END"""
+_VIDEO_OF = """coalesce((SELECT video.state FROM queue AS video
+    WHERE video.video_id = {0}.video_id AND video.variant <> 'extras'
+    ORDER BY video.state = 'archived' LIMIT 1), '')"""
 _PLACE = f"""CASE
+    WHEN {{0}}.kind = 'extras' AND {{0}}.state = 'discovered' THEN
+        {_BESIDE.format("{0}", _VIDEO_OF)}
     WHEN {{0}}.state IN ('fetched', 'available', 'requested') THEN {LIVE}
     WHEN {{0}}.state <> 'discovered' THEN {REST}
-    WHEN {{0}}.asked_at IS NOT NULL THEN {LIVE}
-    WHEN {{0}}.due_at IS NULL THEN {REST}
-    WHEN {{0}}.due_at <= 0 THEN {READY} ELSE {LATER} END"""
+    WHEN {{0}}.asked_at IS NOT NULL THEN {LIVE} ELSE {_DUE} END"""
 MIRRORED = (
     "INSERT INTO queue SELECT {0}.video_id, {0}.variant, {0}.version, {0}.state, "
     + _PLACE
@@ -92,11 +105,15 @@ MIRROR_CONFLICT = """
         state = excluded.state, place = excluded.place, due_at = excluded.due_at,
         delete_at = excluded.delete_at
     WHERE excluded.version >= queue.version"""
-_FOLLOW = f"""WHEN NEW.kind = 'video' AND EXISTS (
+_FOLLOW = f"""WHEN NEW.kind IN ('video', 'extras') AND EXISTS (
         SELECT 1 FROM selected WHERE selected.video_id = NEW.video_id)
     BEGIN {MIRRORED.format("NEW")} WHERE true {MIRROR_CONFLICT}; END;"""
 _COUNT_NEW = """INSERT INTO tally VALUES (NEW.variant, NEW.state, 1)
     ON CONFLICT (variant, state) DO UPDATE SET videos = videos + 1;"""
+_MOVE_EXTRAS = f"""BEGIN
+        UPDATE queue SET place = {_BESIDE.format("queue", "NEW.state")}
+        WHERE video_id = NEW.video_id AND variant = 'extras' AND place <> {REST};
+    END;"""
 SELECTION = f"""
 CREATE TEMP TABLE selected (video_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE queue (
@@ -115,6 +132,11 @@ CREATE TEMP TRIGGER tally_update AFTER UPDATE OF state ON temp.queue WHEN OLD.st
         UPDATE tally SET videos = videos - 1 WHERE variant = OLD.variant AND state = OLD.state;
         {_COUNT_NEW}
     END;
+CREATE TEMP TRIGGER extras_insert AFTER INSERT ON temp.queue WHEN NEW.variant <> 'extras'
+    {_MOVE_EXTRAS}
+CREATE TEMP TRIGGER extras_update AFTER UPDATE OF state ON temp.queue
+    WHEN NEW.variant <> 'extras' AND OLD.state <> NEW.state
+    {_MOVE_EXTRAS}
 CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job {_FOLLOW}
 CREATE TEMP TRIGGER follow_update AFTER UPDATE ON main.job {_FOLLOW}
 """

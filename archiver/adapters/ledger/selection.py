@@ -16,15 +16,15 @@ from archiver.adapters.ledger.schema import (
     READY,
     REST,
 )
-from archiver.core.model import NEVER, Instant, Job, JobState, VideoId
+from archiver.core.model import EXTRAS, NEVER, Instant, Job, JobState, VideoId
 from archiver.ports import Window
 
 WAIT_MOST_S = 26 * 3600.0  # no legal wait is longer: a clock was wrong when it was written
 
 _JOIN = (
     f"SELECT {rows.JOB_COLUMNS} FROM queue CROSS JOIN job ON job.video_id = queue.video_id "
-    "AND job.kind = 'video' AND job.variant = queue.variant AND job.version = queue.version "
-    "WHERE queue.variant = ? AND "
+    "AND job.kind = iif(queue.variant = 'extras', 'extras', 'video') "
+    "AND job.variant = queue.variant AND job.version = queue.version WHERE queue.variant = ? AND "
 )
 
 
@@ -37,12 +37,13 @@ def select(db: sqlite3.Connection, ids: Sequence[VideoId]) -> None:
             for each in dict.fromkeys(ids)
             if db.execute("INSERT OR IGNORE INTO selected VALUES (?)", (each,)).rowcount
         ]
-        db.executemany(
-            MIRRORED.format("job")
-            + "FROM main.job WHERE job.video_id = ? AND job.kind = 'video'"
-            + MIRROR_CONFLICT,
-            fresh,
-        )
+        for kind in ("video", EXTRAS):
+            db.executemany(
+                MIRRORED.format("job")
+                + f"FROM main.job WHERE job.video_id = ? AND job.kind = '{kind}'"
+                + MIRROR_CONFLICT,
+                fresh,
+            )
         db.execute("COMMIT")
     finally:
         if db.in_transaction:

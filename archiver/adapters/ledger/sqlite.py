@@ -17,6 +17,7 @@ from typing import Self
 from archiver.adapters.ledger import (
     adoption,
     deleting,
+    extras,
     intake,
     opening,
     replacing,
@@ -146,6 +147,41 @@ class SqliteLedger(Reader):
     async def add_holding(self, holding: Holding, at: Instant) -> None:
         """Record a file that was written beside an archived video."""
         await self._writer.write(functools.partial(standing.add_holding, holding=holding, at=at))
+
+    async def want_extras(self, variant: str, now: Instant, *, refresh: bool = False) -> int:
+        """Begin the rounds of extras that are due for the selection, or all; how many."""
+        return await self._writer.write(
+            functools.partial(extras.want, variant=variant, now=now, refresh=refresh)
+        )
+
+    async def keep_answer(self, video_id: int, name: str, raw: str, at: Instant) -> None:
+        """Keep what was answered about a video's or a channel's extras, as JSON."""
+        await self._writer.write(
+            functools.partial(extras.keep, video_id=video_id, name=name, raw=raw, at=at)
+        )
+
+    async def keep_answers(self, answers: Mapping[VideoId, str], name: str, at: Instant) -> None:
+        """Keep the answers of one kind about several videos."""
+
+        def keep(db: sqlite3.Connection) -> None:
+            for video_id, raw in answers.items():
+                extras.keep(db, video_id, name, raw, at)
+
+        await self._writer.write(keep)
+
+    async def intend(self, holding: Holding) -> None:
+        """Write down that a small file is about to get its name."""
+        await self._writer.write(functools.partial(extras.intend, holding=holding))
+
+    async def placed(self, holding: Holding, answer: str, at: Instant) -> None:
+        """Record a small file that has its name; *answer* need not be asked for again."""
+        await self._writer.write(
+            functools.partial(extras.placed, holding=holding, answer=answer, at=at)
+        )
+
+    async def not_placed(self, holding: Holding) -> None:
+        """A small file did not get its name, and will not."""
+        await self._writer.write(functools.partial(extras.drop, holding=holding))
 
     async def note_listing(self, source: str, count: int, now: Instant) -> None:
         """Keep how many videos a full listing of *source* had."""

@@ -152,10 +152,11 @@ class Caller:
         room = min(self._most - self._entered, self._pace.calls_now() - waiting)
         if self._thrift.is_spent or not all(self.weather.is_open(host) for host in hosts):
             room = min(room, 1 - min(1, self._entered))
+        left = self._pace.left_now()
         if try_at <= now and room > 0:
-            return Allowance(room, now)
+            return Allowance(room, now, left)
         more_at = max(try_at, self._pace.more_at())
-        return Allowance(0, Instant(more_at if more_at > now else now + SOON_S))
+        return Allowance(0, Instant(more_at if more_at > now else now + SOON_S), left)
 
     def troubles(self) -> list[Trouble]:
         """What keeps calls waiting for longer than a moment."""

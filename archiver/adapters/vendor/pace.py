@@ -102,6 +102,10 @@ class Pace:
         """How many calls could be sent at once."""
         return pacing.calls(self.rate, self.in_flight, self.clock.now())
 
+    def left_now(self) -> float:
+        """How many calls the vendor's period still has; infinity where nobody said."""
+        return pacing.left(self.rate, self.clock.now())
+
     def more_at(self) -> Instant:
         """When there will be a place, as far as one can tell."""
         now = self.clock.now()

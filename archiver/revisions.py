@@ -1,0 +1,78 @@
+"""Gives small files their names, each once: what changed becomes a revision beside what was.
+
+Rule: a file is written down before it gets its name and recorded after it, so that a crash at any
+instant leaves nothing in the bag that no record names (``care.recover`` takes over the rest).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import anyio
+
+from archiver.core.model import Holding, VideoId
+from archiver.core.naming import file_name
+from archiver.extras_ports import Files, Small
+from archiver.ports import Clock
+
+
+class Revisions:
+    """The small files in one folder.
+
+    Args:
+        stem: how their names begin; "" for those of a channel.
+    """
+
+    def __init__(self, vault: Small, ledger: Files, clock: Clock, folder: str, stem: str) -> None:
+        self._vault, self._ledger, self._clock = vault, ledger, clock
+        self._folder, self._stem = folder, stem
+
+    async def put(self, number: int, kind: str, variant: str, content: bytes, answer: str) -> None:
+        """Store *content*, unless it is what the newest revision holds.
+
+        Args:
+            number: of the video or channel.
+            answer: what need not be asked for again in this round, "" for nothing.
+
+        Raises:
+            DestinationError: the disk is full or refuses.
+        """
+        files = [held for held in await self._ledger.extra_files(number) if held.kind == kind]
+        own = [held for held in files if held.variant == variant or kind != "caption"]
+        sha256, now = hashlib.sha256(content).hexdigest(), self._clock.now()
+        if own and own[-1].sha256 == sha256:
+            if answer:
+                await self._ledger.keep_answer(number, answer, json.dumps(sha256), now)
+            return
+        first = 2 if kind == "details" else 1  # the first description came with the video
+        version = max((held.version + 1 for held in own), default=first)
+        path = f"{self._folder}/{file_name(self._stem, kind, variant, version)}"
+        size = len(content)
+        wanted = Holding(VideoId(number), kind, variant, version, path, size, sha256, now)
+        # Cut off half-way, a file would stand in the bag that no manifest knows.
+        with anyio.CancelScope(shield=True):
+            await self._ledger.intend(wanted)
+            named = await self._vault.put_small(path, content)
+            await self._ledger.placed(replace(wanted, path=named.path), answer, now)
+
+
+def document_of(text: bytes) -> Mapping[str, object]:
+    """What a small JSON file says; nothing where it is damaged."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def newest(files: Sequence[Holding], version: int) -> Holding | None:
+    """The newest description among *files* of a video's *version*."""
+    told = [
+        held
+        for held in files
+        if held.kind == "details" or (held.kind == "info" and held.version == version)
+    ]
+    return told[-1] if told else None
