@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
 
+from archiver.account import Account, Secret
 from archiver.commands import options, output
 from archiver.commands.epilog import examples
 from archiver.console_text import safe
@@ -68,7 +69,25 @@ def _checks(ctx: click.Context, to: str | None) -> list[dict[str, Any]]:
     from archiver import archive
 
     found = asyncio.run(archive.doctor(to, account))
-    return [_check(each.name, each.ok, each.found, each.advice) for each in found]
+    checks = [_check(each.name, each.ok, each.found, each.advice) for each in found]
+    return [*checks, *_outlets(ctx, account)]
+
+
+def _outlets(ctx: click.Context, account: Account) -> Iterator[dict[str, Any]]:
+    """Whether who is set to be told of a night could be; nobody is told anything."""
+    from archiver.adapters.notify import Notifier
+    from archiver.adapters.ping import Ping
+
+    makers: Mapping[str, Callable[[Secret], object]] = {
+        "ping": lambda to: Ping(to, account.proxy, account.ca_file), "notify": Notifier,
+    }  # fmt: skip
+    for name, made in makers.items():
+        try:
+            if address := options.outlet(ctx, name):
+                made(address)
+                yield _check(f"{name} setting", True, "is set", "")
+        except SettingsError as error:
+            yield _check(f"{name} setting", False, str(error), error.hint or _MEND)
 
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:

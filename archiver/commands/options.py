@@ -16,6 +16,7 @@ import click
 
 from archiver import settings
 from archiver.account import Account, Secret
+from archiver.commands import output
 from archiver.core import naming, selection, timetable
 from archiver.core.bag import Contact
 from archiver.core.model import Instant
@@ -277,7 +278,7 @@ def outlet(ctx: click.Context, name: str) -> Secret:
     """
     found, warnings = settings.outlet(name, ctx.meta[_META], os.environ)
     for warning in warnings:
-        click.echo(f"archiver: {warning}", err=True)
+        output.warn(warning)
     return found
 
 
@@ -292,7 +293,7 @@ def account(ctx: click.Context, *, needed: bool = True) -> Account:
         file, os.environ, proxy=ctx.params.get("proxy"), ca_file=ctx.params.get("ca_file")
     )
     for warning in warnings:
-        click.echo(f"archiver: {warning}", err=True)
+        output.warn(warning)
     if needed:
         built.require_credentials()
     return built

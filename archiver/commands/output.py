@@ -42,8 +42,11 @@ def line(text: str = "") -> bool:
 
 
 def warn(text: str) -> None:
-    """Say what a person should know of, beside the results."""
-    click.echo(f"archiver: {safe(text)}", err=True)
+    """Say what a person should know of, beside the results; who does not listen changes nothing."""
+    try:
+        click.echo(f"archiver: {safe(text)}", err=True)
+    except OSError:  # the pipe is broken, the disk behind it full
+        met("L28")
 
 
 def as_json(answer: Mapping[str, Any]) -> bool:

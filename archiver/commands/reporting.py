@@ -8,7 +8,7 @@ Rule 3: two ends are good: all is done (0), or the time was up and the next nigh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -141,28 +141,29 @@ class Night:
         title, body = self._words(summary)
         self._tell_log("ended", f"exit code {summary.exit_code}: {title}", *body)
         self._measure(summary)
-        calls = [each for each in (self._start,) if each]
+        calls = []
         if self._ping is not None:
-            if self._start is not None:  # in their order, or the address takes it for running
-                self._start.wait(self._patience)
-            ending = "" if summary.is_good else "fail"
-            text = "" if summary.is_good else "\n".join([title, *body])
-            calls.append(_Call("ping", self._ping.tell, ending, text))
-        if self._notifier is not None and (kind := self._kind(summary)):
+            calls.append(_Call("ping", self._ping_end, summary, title, body))
+        kind = kind_of(summary, self._warnings.count, self._given["notify_on"])
+        if self._notifier is not None and kind:
             text = "\n".join(body) or title
             calls.append(_Call("notification", self._notifier.tell, title, text, kind))
-        told = {call.what: call.wait(self._patience) for call in calls}
-        for what, why in told.items():
-            if why:
-                self._warn(f"the {what} was not taken: {why}")
+        _wait(calls, _HURRY_S if self.is_hurried else _PATIENCE_S)
+        for call in calls:
+            if call.why:
+                self._warn(f"the {call.what} was not taken: {call.why}")
         if self._log is not None:
             if why := self._log.file.trouble:
                 output.warn(f"the log lacks lines: {why}")
             self._log.file.close()
 
-    @property
-    def _patience(self) -> float:
-        return _HURRY_S if self.is_hurried else _PATIENCE_S
+    def _ping_end(self, summary: Summary, title: str, body: list[str]) -> str:
+        if self._ping is None or self._start is None:
+            return ""
+        self._start.join()  # in their order, or the address takes the run for one that goes on
+        if summary.is_good:
+            return self._ping.tell()
+        return self._ping.tell("fail", "\n".join([title, *body]))
 
     def _words(self, summary: Summary) -> tuple[str, list[str]]:
         """A title, and what belongs below it."""
@@ -179,15 +180,6 @@ class Night:
         yield from self._warnings.first
         if (rest := self._warnings.count - len(self._warnings.first)) > 0:
             yield f"and {rest:,} more warnings"
-
-    def _kind(self, summary: Summary) -> str:
-        """What kind of message there is to send; "" for none."""
-        least = self._given["notify_on"]
-        if not summary.is_good:
-            return "failure"
-        if self._warnings.count:
-            return "" if least == "failure" else "warning"
-        return "success" if least == "always" else ""
 
     def _measure(self, summary: Summary) -> None:
         if not (path := self._metrics):
@@ -217,13 +209,13 @@ class _Call(threading.Thread):
     def __init__(self, what: str, work: Callable[..., str], *args: Any) -> None:
         super().__init__(daemon=True)
         self.what, self._work, self._args = what, work, args
-        self._why = "it does not answer"
+        self.why = "it does not answer"  # "" once it was not in vain
         self.start()
 
     def run(self) -> None:
         """Do it."""
         with self:
-            self._why = self._work(*self._args)
+            self.why = self._work(*self._args)
 
     def __enter__(self) -> None:
         pass
@@ -231,13 +223,34 @@ class _Call(threading.Thread):
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
         """Somebody else's code may fail in its own ways, and its words may hold the address."""
         if error is not None:
-            self._why = f"it failed ({type(error).__name__})"
+            self.why = f"it failed ({type(error).__name__})"
         return isinstance(error, Exception)
 
-    def wait(self, seconds: float) -> str:
-        """Why it was in vain; "" where it was not."""
-        self.join(seconds)
-        return self._why
+
+def _wait(calls: Sequence[_Call], seconds: float) -> None:
+    """Wait for all of them together, but no longer than so."""
+
+    def all_of_them() -> None:
+        for each in calls:
+            each.join()
+
+    waiting = threading.Thread(target=all_of_them, daemon=True)
+    waiting.start()
+    waiting.join(seconds)
+
+
+def kind_of(summary: Summary, warnings: int, least: str) -> str:
+    """What message there is to send: "failure", "warning", "success", or "" for none.
+
+    Args:
+        warnings: how many the run gave.
+        least: from what on there is one: "failure", "warning" or "always".
+    """
+    if not summary.is_good:
+        return "failure"
+    if warnings or summary.deletion.not_safe:
+        return "" if least == "failure" else "warning"
+    return "success" if least == "always" else ""
 
 
 def code_of(error: BaseException) -> int:

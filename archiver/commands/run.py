@@ -131,7 +131,7 @@ def _run(ctx: click.Context, given: dict[str, Any], night: Night) -> Summary:
     _tell(summary, given)
     # With --json the words on standard output are for a program; a stop is a person's doing.
     if summary.outcome == "refused" or (summary.outcome == "stopped" and given["json"]):
-        click.echo(f"archiver: {summary.message}", err=True)
+        output.warn(summary.message)
     return summary
 
 

@@ -22,6 +22,8 @@ _HELP: Mapping[str, str] = {
     "archiver_last_run_bytes": "Bytes that the last run downloaded, and archived.",
     "archiver_last_run_api_calls": "Calls that the last run sent to the vendor, by purpose.",
     "archiver_last_run_expired": "Versions that ran out before the last run could fetch them.",
+    "archiver_videos_to_be_deleted": "Selected videos that the vendor deletes within 31 days.",
+    "archiver_videos_not_safe": "Those of them that are not archived.",
 }
 _KEPT = re.compile(rf"^{_GOOD}(?:\{{[^\n]*\}})? (\d+(?:\.\d+)?)$", re.MULTILINE)
 
@@ -67,6 +69,8 @@ def _families(
         each: Mapping[str, int] = told[key]
         yield name, {f'{by}="{what}"': str(n) for what, n in each.items() if what != "selected"}
     yield "archiver_last_run_expired", {"": str(summary.expired)}
+    yield "archiver_videos_to_be_deleted", {"": str(summary.deletion.within_31_days)}
+    yield "archiver_videos_not_safe", {"": str(len(summary.deletion.not_safe))}
 
 
 def _kept(old: str) -> str:

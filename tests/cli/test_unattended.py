@@ -8,9 +8,10 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,15 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from archiver.cli import app
+from archiver.commands.reporting import kind_of
+from archiver.core.model import Instant, VideoId
+from archiver.core.summary import Deletion, Summary
 from tests.cli.processes import SLOW, SMALL, archiver, ended, start, vendor
 from tests.faults.process import command
 from tests.wire.service import Service, listening
 
 CANARY = "canary-ping-7e20"
+LEAST = ("failure", "warning", "always")
 
 
 @dataclass
@@ -157,21 +162,99 @@ def test_a_slip_in_these_settings_is_said_before_the_night(
     assert CANARY not in result.stderr
 
 
-def test_a_stop_is_told_quickly_and_is_no_failure(tmp_path: Path) -> None:
-    """5: the next night goes on.  A service that keeps silent does not hold up who wants to go."""
+def test_a_stop_is_told_and_is_no_failure(tmp_path: Path) -> None:
+    """5: the next night goes on."""
 
     async def story() -> None:
         async with house(tmp_path, slow=True) as at:
             process = await start(*at.words(), env=at.env)
-            while not any(Path(at.dest).glob(".archiver/parts/*.part")):
-                assert process.returncode is None
-                await asyncio.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
-            assert (await ended(process))[0] == 5
+            await stopped_under_way(process, at)
             assert at.service.paths() == [f"/{CANARY}/start", f"/{CANARY}"]
             assert at.figure("last_run_exit_code") == 5
 
     asyncio.run(story())
+
+
+def test_a_service_that_keeps_silent_holds_up_no_stop(tmp_path: Path) -> None:
+    """It would take 20 s to believe that: longer than this test has patience."""
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with house(tmp_path, slow=True) as at:
+                place = f"127.0.0.1:{silent.getsockname()[1]}/{CANARY}"
+                env = {**at.env, "ARCHIVER_PING": f"http://{place}"}
+                env |= {"ARCHIVER_NOTIFY": f"json://{place}", "ARCHIVER_NOTIFY_ON": "always"}
+                process = await start(*at.words(), env=env)
+                err = await asyncio.wait_for(stopped_under_way(process, at), 15)
+                assert "archiver: the ping was not taken: it does not answer\n" in err
+                at.clean(err)
+
+    asyncio.run(story())
+
+
+async def stopped_under_way(process: asyncio.subprocess.Process, at: House) -> str:
+    """Ask a run to stop while it downloads; what it said."""
+    while not any(Path(at.dest).glob(".archiver/parts/*.part")):
+        assert process.returncode is None
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = await ended(process)
+    assert code == 5, err
+    return err
+
+
+def test_a_bug_of_ours_is_told_without_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """70: the words of a stranger may hold anything; the kind of the error is ours to tell."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr("archiver.archive.run", broken)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    log, metrics = tmp_path / "log", tmp_path / "a.prom"
+    words = ["run", "account", "--to", "x", "--log-file", str(log), "--metrics-file", str(metrics)]
+    result = CliRunner().invoke(app, words, env={"ARCHIVER_ACCESS_TOKEN": "any"})
+    assert result.exit_code == 70
+    assert "ended by a bug" in log.read_text()
+    assert "RuntimeError" in log.read_text()
+    assert CANARY not in log.read_text()
+    assert 'archiver_last_run_exit_code{archive="x"} 70\n' in metrics.read_text()
+
+
+GOOD = Summary(Instant(0.0))
+ENDANGERED = Summary(Instant(0.0), exit_code=5, deletion=Deletion(1, (VideoId(1),)))
+
+
+@pytest.mark.parametrize(
+    ("summary", "warnings", "kinds"),
+    [
+        (GOOD, 0, {"failure": "", "warning": "", "always": "success"}),
+        (GOOD, 1, {"failure": "", "warning": "warning", "always": "warning"}),
+        (ENDANGERED, 0, {"failure": "", "warning": "warning", "always": "warning"}),
+        (Summary(Instant(0.0), exit_code=1), 0, dict.fromkeys(LEAST, "failure")),
+        (Summary(Instant(0.0), exit_code=3), 1, dict.fromkeys(LEAST, "failure")),
+    ],
+)
+def test_who_wants_few_messages_gets_few(
+    summary: Summary, warnings: int, kinds: dict[str, str]
+) -> None:
+    """A failure is always told; what is about to be deleted counts as a warning."""
+    assert {least: kind_of(summary, warnings, least) for least in LEAST} == kinds
+
+
+def test_the_doctor_looks_at_who_would_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And tells nobody anything: nobody is there, and nobody is missed."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    env = {"ARCHIVER_PING": f"http://127.0.0.1:9/{CANARY}", "ARCHIVER_NOTIFY": f"{CANARY}://x"}
+    result = CliRunner().invoke(app, ["doctor"], env=env)
+    assert result.exit_code == 2
+    assert re.search(r"ok +ping setting +is set", result.stdout)
+    assert re.search(r"FAIL +notify setting +ARCHIVER_NOTIFY: address 1 is none", result.stdout)
+    assert CANARY not in result.output
 
 
 def test_the_journal_is_given_priorities(tmp_path: Path) -> None:
@@ -196,5 +279,24 @@ def test_the_journal_is_given_priorities(tmp_path: Path) -> None:
             assert "<3>archiver: There are no credentials." in lines
             plain = await at.night("--log-format", "journal", "--limit", "1", JOURNAL_STREAM="1:2")
             assert (plain[0], plain[2]) == (0, "")
+
+    asyncio.run(story())
+
+
+def test_a_warning_that_nobody_hears_does_not_make_a_good_night_a_bad_one(tmp_path: Path) -> None:
+    """L28: the log lacks lines, and standard error is shut as well."""
+
+    async def story() -> None:
+        async with vendor(replace(SMALL, videos=1)) as env, listening() as service:
+            read, write = os.pipe()
+            os.close(read)
+            process = await asyncio.create_subprocess_exec(
+                *command(), "run", "account", "--to", str(tmp_path / "a"), "--log-file",
+                "/dev/full", env={**env, "ARCHIVER_PING": service.url},
+                stdout=asyncio.subprocess.DEVNULL, stderr=write,
+            )  # fmt: skip
+            os.close(write)
+            assert await process.wait() == 0
+            assert service.paths() == ["/start", "/"]
 
     asyncio.run(story())

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from archiver.core.metrics import exposition
-from archiver.core.model import Instant
-from archiver.core.summary import ApiCalls, Summary
+from archiver.core.model import Instant, VideoId
+from archiver.core.summary import ApiCalls, Deletion, Summary
 
 START, END = Instant(1_795_435_200.0), Instant(1_795_435_512.4)
 NIGHT = Summary(
     START, 312.4, "complete", 0, selected=12, already_archived=8, archived=3, gone=1,
     bytes_downloaded=400, bytes_archived=300, api_calls=ApiCalls(1, 2, 3, 4, 5), expired=6,
+    deletion=Deletion(9, (VideoId(1), VideoId(2))),
 )  # fmt: skip
 
 
@@ -45,6 +46,8 @@ def test_every_figure_of_a_night_is_there() -> None:
     assert of(text, "last_run_bytes", kind="archived") == 300
     assert of(text, "last_run_api_calls", purpose="poll") == 4
     assert of(text, "last_run_expired") == 6
+    assert of(text, "videos_to_be_deleted") == 9
+    assert of(text, "videos_not_safe") == 2
     assert {(family.type, bool(family.documentation)) for family in parsed(text)} == {
         ("gauge", True)
     }
