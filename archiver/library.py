@@ -19,7 +19,7 @@ from archiver import archive, settings
 from archiver.account import Account, Secret
 from archiver.archive import CatalogueRow, Check, PlanReport, RunOptions, StatusReport, VerifyReport
 from archiver.core.lifecycle import Event
-from archiver.core.model import ChannelId, Holding, Instant, Job, JobState, VideoId
+from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobState, VideoId
 from archiver.core.selection import Filter, Source, parse_source, unique
 from archiver.core.summary import Summary
 from archiver.errors import (
@@ -32,6 +32,7 @@ from archiver.errors import (
 from archiver.events import RunEvent
 from archiver.live_run import Hearing, Run
 from archiver.opening import REAL, Surroundings
+from archiver.records.history import Happening
 
 __all__ = [
     "Account", "Archive", "ArchiverError", "AuthError", "DestinationError", "Filter", "Instant",
@@ -73,6 +74,7 @@ class Archive:
     def __init__(self, dest: str, account: Account, surroundings: Surroundings) -> None:
         self._dest, self._account, self._surroundings = dest, account, surroundings
         self._runs: list[Run] = []
+        self._is_open = False
 
     @classmethod
     def open(
@@ -91,11 +93,13 @@ class Archive:
         return cls(os.fspath(dest), account or Account(), surroundings)
 
     async def __aenter__(self) -> Archive:
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self._is_open = False
         for run in self._runs:
             run.stop()
         try:
@@ -118,7 +122,10 @@ class Archive:
         Raises:
             SettingsError: a source that is none.  What else stands in the way is raised where the
                 run is listened to.
+            RuntimeError: this is outside of the ``async with``, where nobody would end the run.
         """
+        if not self._is_open:
+            raise RuntimeError("a run belongs inside of `async with Archive.open(...)`")
         wanted = _options(sources, options)
         hearing, stop = Hearing(), anyio.Event()
         work = archive.run(self._dest, self._account, wanted, hearing, stop, self._surroundings)
@@ -149,6 +156,10 @@ class Archive:
         return archive.catalogue(
             self._dest, channel=number, state=state, since=since, until=until, text=text
         )
+
+    def history(self, *, since: Instant = NOW) -> AsyncGenerator[Happening, None]:
+        """What happened to each file, oldest first: what is recorded is never changed."""
+        return archive.history(self._dest, since=since)
 
     async def verify(
         self,

@@ -92,6 +92,9 @@ def test_questions_are_answered_beside_a_run(tmp_path: Path) -> None:
             assert {check.name for check in await archive.doctor()} >= {"credentials", "archive"}
             assert (await archive.run().wait()).selected == 3
             assert (await archive.verify()).exit_code == 0
+            facts = [each.name async for each in archive.history() if each.key.video_id == first]
+            assert facts.count("Damaged") == 1
+            assert facts.count("Stored") == 2
 
     hastily(story())
 
@@ -181,6 +184,12 @@ def test_what_stands_in_the_way_is_raised_where_somebody_listens(tmp_path: Path)
     with pytest.raises(AuthError):
         asyncio.run(deaf())
     assert not (tmp_path / "new").exists()
+
+
+def test_a_run_belongs_inside(tmp_path: Path) -> None:
+    """Outside, nobody would end it."""
+    with pytest.raises(RuntimeError, match="async with"):
+        Archive.open(tmp_path).run()
 
 
 def test_an_error_in_the_program_is_the_one_that_is_raised(tmp_path: Path) -> None:

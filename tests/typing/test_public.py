@@ -24,6 +24,7 @@ from archiver import (
     load_account,
 )
 from archiver.archive import CatalogueRow, Check, PlanReport, StatusReport, VerifyReport
+from archiver.records.history import Happening
 
 
 async def everything(dest: str) -> None:
@@ -43,6 +44,7 @@ async def everything(dest: str) -> None:
         assert_type(await archive.plan("account"), PlanReport)
         assert_type(await archive.status(), StatusReport)
         assert_type(archive.videos(channel=1), AsyncGenerator[CatalogueRow, None])
+        assert_type(archive.history(since=Instant(0.0)), AsyncGenerator[Happening, None])
         assert_type(await archive.verify(sample=0.05), VerifyReport)
         assert_type(await archive.retry(124347309), int)
         assert_type(await archive.doctor(), list[Check])
