@@ -127,7 +127,7 @@ def captions_awaited(raw: str, first_at: Instant, now: Instant) -> tuple[str, ..
 
 def is_language(text: str) -> bool:
     """*text* can be a language's part of an address: short, shown, and no way to another place."""
-    if not 0 < len(text) <= LANGUAGE_MOST or not text.strip("."):
+    if len(text) > LANGUAGE_MOST or not text.strip("."):
         return False
     if any(char.isspace() or unicodedata.category(char)[0] == "C" for char in text):
         met("S05")

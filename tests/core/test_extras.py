@@ -39,7 +39,7 @@ def test_everything_is_asked_of_a_young_video_and_nothing_twice() -> None:
 @pytest.mark.parametrize(
     ("added_at", "created_at", "asked"),
     [
-        (at(-30.9), None, True),
+        (at(-31), None, True),
         (at(-31.1), None, False),
         (at(-31.1), at(-1), False),  # owners edit the date of creation
         (None, at(-1), True),
@@ -78,6 +78,17 @@ def test_ages_that_nobody_ran_at_are_made_up_for_once() -> None:
     assert not extras.due_again(at(10), at(0), at(11))
     assert extras.due_again(at(10), at(0), at(200))
     assert not extras.due_again(at(200), at(0), at(400))
+
+
+def test_an_age_is_an_instant() -> None:
+    """At the age less the slack of a night it is due, a second before it is not; once asked, no."""
+    age_at = Instant(NOW + (7 * 24 - 6) * HOUR_S)
+    assert extras.due_again(at(4), at(0), age_at)
+    assert not extras.due_again(at(4), at(0), Instant(age_at - 1))
+    assert not extras.due_again(age_at, at(0), age_at)
+    assert not extras.due_again(at(8), at(0), Instant(at(8) + HOUR_S))
+    assert not extras.due_again(Instant(at(8) + HOUR_S), at(0), at(8)), "a clock set back a little"
+    assert not extras.due_again(Instant(at(40) + 6 * HOUR_S), at(40), at(40))
 
 
 def test_a_clock_that_was_ahead_does_not_stop_the_asking() -> None:
@@ -121,7 +132,8 @@ def test_captions_being_made_are_worth_another_night_for_a_month() -> None:
     raw = json.dumps([{"language": "ja", "status": "processing"}, {"language": "en"}])
     assert extras.captions_awaited(raw, at(0), at(1)) == ("ja", "en")
     assert extras.captions_awaited(raw, at(0), at(30)) == ("ja", "en")
-    assert extras.captions_awaited(raw, at(0), at(31)) == ()
+    assert extras.captions_awaited(raw, at(0), at(30.25)) == ("ja", "en")
+    assert extras.captions_awaited(raw, at(0), at(30.3)) == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +146,10 @@ def test_what_is_no_language_is_never_asked_for(language: Any) -> None:
     assert extras.captions(json.dumps([{"language": language, "status": "active"}])) == ()
 
 
-@pytest.mark.parametrize("language", ["en-00", "en-US", "zh_Hant-00", "e%2f", "日本語", "a?b#c"])
+@pytest.mark.parametrize(
+    "language",
+    ["en-00", "en-US", "zh_Hant-00", "e%2f", "日本語", "a?b#c", "x", "XX", "x" * 40, ".a."],
+)
 def test_odd_languages_are_asked_for_all_the_same(language: str) -> None:
     """The address quotes them."""
     assert extras.is_language(language)
@@ -161,5 +176,15 @@ def test_the_largest_thumbnail_is_chosen_by_the_size_in_its_key() -> None:
     assert extras.thumbnail(json.dumps({"thumbnail": "https://a.example/x"})) == (
         "https://a.example/x"
     )
+    wide = {"a_900x100": "https://a.example/z", "b_100x901": "https://a.example/a"}
+    assert extras.thumbnail(json.dumps({"thumbnail": wide})) == "https://a.example/a"
+    wide = {"a_9x5": "https://a.example/a", "b_1x6": "https://a.example/z", "c": "https://a.b/z"}
+    assert extras.thumbnail(json.dumps({"thumbnail": wide})) == "https://a.example/a"
+    first = {"b": "https://a.example/b", "a": "https://a.example/z", "0x0": "https://a.example/zz"}
+    assert extras.thumbnail(json.dumps({"thumbnail": first})) == "https://a.example/b"
+    longest = "https://a.example/" + "x" * (16 * 1024 - 18)
+    assert extras.thumbnail(json.dumps({"thumbnail": longest})) == longest
+    for odd in ("ftp://a.example/x", "https:///x", "//a.example/x"):
+        assert extras.thumbnail(json.dumps({"thumbnail": odd})) is None
     for nothing in ("{}", "[]", "null", "5", '{"default": ""}'):
         assert extras.thumbnail(f'{{"thumbnail": {nothing}}}') is None

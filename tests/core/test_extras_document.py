@@ -59,7 +59,20 @@ def test_a_document_holds_what_was_received_and_names_beside_it() -> None:
     assert composed({}) == composed({"labels": "null"}) == {}
 
 
-@pytest.mark.parametrize("fields", ["null", "", "[]", "7", "{}", '[{"id": []}]', '{"a": {}}'])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "null",
+        "",
+        "[]",
+        "7",
+        "{}",
+        '[{"id": []}]',
+        '{"a": {}}',
+        '[{"id": "71", "name": null}]',
+        '[{"id": [1], "name": "N"}]',
+    ],
+)
 def test_without_field_names_the_metadata_is_as_received(fields: str) -> None:
     """A name that is not known is not made up."""
     for metadata in ([{"field_id": "71"}], {"a": {"field_id": [1]}, "b": 2}, "odd"):
@@ -75,6 +88,8 @@ def test_names_are_found_in_an_object_of_fields_and_never_replaced() -> None:
         "a": {"field_id": "71", "field_name": "Department"},
         "b": {"field_name": "B"},
     }
+    answers = {"custom_metadata": json.dumps([{"field_id": "71", "field_name": "The vendor's"}])}
+    assert composed(answers, fields)["custom_metadata"][0]["field_name"] == "The vendor's"
 
 
 def test_a_channel_is_its_details_and_its_playlists_with_their_videos() -> None:
@@ -133,8 +148,40 @@ def test_an_address_that_a_person_entered_counts_whole() -> None:
     assert is_changed(first, second)
 
 
+def test_addresses_lose_their_signature_and_nothing_else() -> None:
+    """Host and path count, the query does not, wherever in the details the address stands."""
+
+    def changed(before: str, after: str) -> bool:
+        first, second = ({**VIDEO, "owner": {"pictures": [one]}} for one in (before, after))
+        return is_changed(document(details=first), document(details=second))
+
+    for scheme in ("http", "https"):
+        assert not changed(f"{scheme}://a.example/p?x=1?y", f"{scheme}://a.example/p?z")
+        assert not changed(f"{scheme}://a.example/p?x", f"{scheme}://a.example/p")
+        assert changed(f"{scheme}://a.example/p?x", f"{scheme}://b.example/p?x")
+        assert changed(f"{scheme}://a.example/p?x", f"{scheme}://a.example/q?x")
+    assert changed("ftp://a.example/p?x", "ftp://a.example/p?y")
+    assert changed("Who? Us", "Who? Them")
+    texts = [{**VIDEO, "description": [f"https://a.example/?{number}"]} for number in range(2)]
+    assert is_changed(document(details=texts[0]), document(details=texts[1]))
+
+
+def test_the_order_of_keys_is_no_change() -> None:
+    """JSON's objects have none."""
+    again = document(details=dict(reversed(VIDEO.items())))
+    assert list(again["details"]) != list(VIDEO)
+    assert not is_changed(document(), again)
+    odd = [{"language": {"a": 1, "b": 2}}, {"language": {"a": 1, "b": 1}}]
+    turned = [{"language": dict(reversed(each["language"].items()))} for each in reversed(odd)]
+    assert not is_changed(document(captions=odd), document(captions=turned))
+
+
 def test_the_order_of_tracks_and_lists_is_no_change() -> None:
     """A list whose order means nothing may come in another."""
+    labels = [{"label_name": name, "label_id": number} for name, number in (("a", 2), ("b", 1))]
+    assert not is_changed(document(labels=labels), document(labels=labels[::-1]))
+    tracks = [{"a": name, "id": number} for name, number in (("a", "2"), ("b", "1"))]
+    assert not is_changed(document(audio_tracks=tracks), document(audio_tracks=tracks[::-1]))
     again = document(captions=[{"language": "de"}, {"language": "en"}])
     assert not is_changed(document(), again)
     mixed = document(captions=["x", {"language": "en"}, {"language": "de"}])
@@ -161,6 +208,7 @@ def test_channels_are_compared_too() -> None:
     assert not is_changed(before, channel_document('{"id": "1"}', LISTS))
     more = (Playlist(5, "Best", LISTS[0].raw, (VideoId(7),)),)
     assert is_changed(before, channel_document(raw, more))
+    assert is_changed(before, channel_document('{"id": "1", "title": "New"}', None))
 
 
 def test_a_document_from_anybody_is_compared_without_a_surprise() -> None:
