@@ -26,7 +26,7 @@ KEYS = (*NAMES, LOCKS, PLAYLISTS)
 CHANNEL_KEYS = ("channel", PLAYLISTS)
 _MOVING = frozenset({"views", "views_total", "view_count", "stats", "media_urls", "viewers"})
 _OWNERS_WORDS = frozenset({"title", "description"})  # an address in them is a text
-_ORDER = {CAPTIONS: "language", AUDIO_TRACKS: "id", PLAYLISTS: "id", LABELS: "label_id"}
+_UNORDERED = frozenset({CAPTIONS, AUDIO_TRACKS, PLAYLISTS, LABELS})
 
 
 def composed(
@@ -94,13 +94,9 @@ def _compared(name: str, value: Any) -> str:
     if name in (DETAILS, "channel", PLAYLISTS):
         value = _still(value)
     value = _filled(value)
-    if name in _ORDER and isinstance(value, list):
-        value = sorted(value, key=lambda each: _rank(each, _ORDER[name]))
+    if name in _UNORDERED and isinstance(value, list):
+        value = sorted(json.dumps(each, sort_keys=True) for each in value)
     return json.dumps(value, sort_keys=True)
-
-
-def _rank(value: Any, key: str) -> str:
-    return json.dumps(value.get(key) if isinstance(value, dict) else value, sort_keys=True)
 
 
 def _still(value: Any, key: str = "") -> Any:
