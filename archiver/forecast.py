@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ from archiver.observing import Observer, Watches
 from archiver.opening import RunOptions, connected, has_ledger, reading, standing
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
+_PAGE = 1_000  # videos in memory at a time
 _CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
 
 
@@ -112,9 +113,13 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
             learnt.remember(json.loads(kept))
         if isinstance(observer, Watches):
             observer.watch(to.vendor.troubles)
-        lister = Lister(to.vendor, None, clock, observer)
+        lister = Lister(to.vendor, ledger, clock, observer, options.variant, takes_notes=False)
+        batches = lister.videos(
+            options.sources, options.filter,
+            accept_shrunk=options.accept_shrunk, whole=options.full_listing,
+        )  # fmt: skip
         try:
-            async for batch in lister.videos(options.sources, options.filter):
+            async for batch in batches:
                 known = await ledger.known([v.id for v in batch], options.variant) if ledger else {}
                 for video in batch:
                     before = known.get(video.id)
@@ -122,6 +127,8 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
                     job = change.job or (before.job if before else None)
                     if job is not None:
                         report.add(change.word, job, video, learnt.typical_bytes)
+            if ledger is not None:
+                await _remember(report, lister.remembered, ledger, options, learnt)
         except WeatherError as weather:
             raise ListingError(
                 f"The vendor cannot be reached ({weather}).", "Try again later."
@@ -135,6 +142,17 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
     rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
     report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
     return report
+
+
+async def _remember(
+    report: PlanReport, ids: Sequence[VideoId], ledger: SqliteLedger, options: RunOptions,
+    learnt: Learnt,
+) -> None:  # fmt: skip
+    """Count in what no page named, since the listings were left before."""
+    for first in range(0, len(ids), _PAGE):
+        page = await ledger.known(ids[first : first + _PAGE], options.variant)
+        for known in page.values():
+            report.add("same", known.job, known.video, learnt.typical_bytes)
 
 
 def _doubt(report: PlanReport, options: RunOptions, observer: Observer) -> None:

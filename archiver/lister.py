@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from archiver.core.model import Channel, ChannelId, Instant, Video, VideoId
+from archiver.core.model import Channel, ChannelId, Video, VideoId
+from archiver.core.recency import is_long
 from archiver.core.selection import (
     AccountSource,
     ChannelSource,
@@ -23,6 +24,7 @@ from archiver.core.summary import Listed, Reading
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
 from archiver.met import met
 from archiver.ports import Clock, Observer, Page, Vendor
+from archiver.recent_pages import Memory, RecentPages
 
 T = TypeVar("T")
 
@@ -30,20 +32,13 @@ _SHRUNK_SHARE = 0.5  # a listing that lost more than half is not believed
 _SHRUNK_LEAST = 4  # of a handful, half is soon lost
 
 
-class Memory(Protocol):
-    """What earlier listings had."""
-
-    async def last_listing(self, source: str) -> int | None:
-        """How many videos the last full listing of *source* had."""
-        ...
-
-    async def note_listing(self, source: str, count: int, now: Instant) -> None:
-        """Keep that for the next run."""
-        ...
-
-
 class Lister:
     """Reads the sources of one run.
+
+    Args:
+        memory: what earlier listings had; None where there is no archive yet.
+        variant: of the files that are wanted.
+        takes_notes: keep what is listed for the next run.
 
     Attributes:
         channels: every channel met so far; their titles name folders.
@@ -51,26 +46,45 @@ class Lister:
         wanted: those that the filter let pass, as far as they were asked for.
         asked_for: the sources, as a person names them.
         read: what each source listed, of those that were begun.
+        remembered: wanted videos that no page named, as the listings were left before: known from
+            the last whole listing, and unchanged as far as anybody can tell.
     """
 
     def __init__(
-        self, vendor: Vendor, memory: Memory | None, clock: Clock, observer: Observer
+        self,
+        vendor: Vendor,
+        memory: Memory | None,
+        clock: Clock,
+        observer: Observer,
+        variant: str = "mp4",
+        *,
+        takes_notes: bool = True,
     ) -> None:
-        self._vendor, self._memory = vendor, memory
-        self._clock, self._observer = clock, observer
+        self._vendor, self._memory, self._variant = vendor, memory, variant
+        self._clock, self._observer, self._takes_notes = clock, observer, takes_notes
         self.channels: dict[ChannelId, Channel] = {}
         self.listed = 0
         self.wanted: set[VideoId] = set()
         self.asked_for: tuple[str, ...] = ()
         self.read: list[Listed] = []
+        self.remembered: list[VideoId] = []
         self._seen: set[VideoId] = set()
         self._home: ChannelId | None = None  # of the source that is read
         self._whole: set[ChannelId | None] = set()  # channels read to the end; None: the account
 
     async def videos(
-        self, sources: Sequence[Source], wanted: Filter, *, accept_shrunk: bool = False
+        self,
+        sources: Sequence[Source],
+        wanted: Filter,
+        *,
+        accept_shrunk: bool = False,
+        whole: bool = False,
     ) -> AsyncIterator[list[Video]]:
         """Every wanted video of *sources*, in batches of a page; ``channels`` is complete for them.
+
+        Args:
+            accept_shrunk: believe a listing that lost half of what it had.
+            whole: read every listing to its end.
 
         Raises:
             ListingError: nothing is listed, or suddenly half of what it was.
@@ -78,12 +92,14 @@ class Lister:
         """
         left, self.asked_for = wanted.limit, tuple(str(source) for source in sources)
         for source in sources:
-            before, complete = self.listed, False
+            recent = None if whole or left is not None else await self._recent(source)
+            ids, complete = list[VideoId](), False
             self.read.append(Listed(str(source), 0, Reading.CUT))
-            async for page in self._pages(source):
+            async for page in self._pages(source, recent):
                 complete = page.complete
+                ids += (video.id for video in page.videos)
                 batch = self._fresh(page, wanted)[:left]
-                self.read[-1] = Listed(str(source), self.listed - before, Reading.CUT)
+                self.read[-1] = Listed(str(source), len(ids), Reading.CUT)
                 await self._name_channels(batch)
                 self.wanted.update(video.id for video in batch)
                 if batch:
@@ -91,16 +107,12 @@ class Lister:
                 left = None if left is None else left - len(batch)
                 if left == 0:
                     return
-            if complete:
-                await self._believe(source, self.listed - before, accept_shrunk=accept_shrunk)
-                self.read[-1] = replace(self.read[-1], reading=Reading.WHOLE)
-                self._read_whole(source)
+            if complete and recent is not None and recent.stopped:
+                await self._remember(source, ids, wanted)
+            elif complete:
+                await self._believe(source, ids, accept_shrunk=accept_shrunk)
             else:
-                self._observer.said(
-                    f"{source}: the listing changed or broke while it was read; "
-                    "what it missed comes with the next run",
-                    warning=True,
-                )
+                self._doubt(source)
         if self.listed == 0:
             met("O04")
             raise ListingError(
@@ -109,8 +121,38 @@ class Lister:
                 "`archiver doctor` tells.",
             )
 
+    def _doubt(self, source: Source) -> None:
+        self._observer.said(
+            f"{source}: the listing changed or broke while it was read; "
+            "what it missed comes with the next run",
+            warning=True,
+        )
+
+    async def _recent(self, source: Source) -> RecentPages | None:
+        if self._memory is None or not isinstance(source, AccountSource | ChannelSource):
+            return None
+        return await RecentPages.of(self._memory, str(source), self._variant, self._clock.now())
+
+    async def _remember(self, source: Source, ids: list[VideoId], wanted: Filter) -> None:
+        """The rest of the listing is what it was."""
+        assert self._memory is not None  # else the listing was read to its end
+        named, count = set(ids), len(ids)
+        async for page in self._memory.members(str(source)):
+            rest = tuple(video for video in page if video.id not in named)
+            count += len(rest)
+            fresh = [video.id for video in self._fresh(Page(rest), wanted)]
+            self.wanted.update(fresh)
+            self.remembered += fresh
+        if self._takes_notes:
+            await self._memory.note_recent(str(source), self._clock.now(), ids)
+        self.read[-1] = Listed(str(source), count, Reading.RECENT)
+        self._covers(source)
+
     def has_listed(self, number: VideoId) -> bool:
-        """The vendor named this video, whether the filter let it pass or not."""
+        """The vendor named this video, whether the filter let it pass or not.
+
+        Of a listing that was left early, what the last whole one named counts as named.
+        """
         return number in self._seen
 
     @property
@@ -119,10 +161,10 @@ class Lister:
         return bool(self._whole)
 
     def covers(self, channel: ChannelId | None) -> bool:
-        """The sources that were read to their end name each video of *channel* that there is."""
+        """The sources that were read name each video of *channel* that there is."""
         return None in self._whole or (channel or 0) in self._whole
 
-    def _read_whole(self, source: Source) -> None:
+    def _covers(self, source: Source) -> None:
         if isinstance(source, AccountSource):
             self._whole.add(None)
         elif isinstance(source, ChannelSource) and self._home is not None:
@@ -138,14 +180,26 @@ class Lister:
                     fresh.append(video)
         return fresh
 
-    async def _believe(self, source: Source, count: int, *, accept_shrunk: bool) -> None:
-        if isinstance(source, VideoSource):
-            return
-        if count == 0:
-            self._observer.said(f"{source}: no videos are listed", warning=True)
+    async def _believe(
+        self, source: Source, ids: Sequence[VideoId], *, accept_shrunk: bool
+    ) -> None:
+        """The listing was read to its end: keep what it had, unless it lost too much."""
+        if not isinstance(source, VideoSource):
+            if not ids:
+                self._observer.said(f"{source}: no videos are listed", warning=True)
+            await self._compare(source, ids, accept_shrunk=accept_shrunk)
+        self.read[-1] = replace(self.read[-1], reading=Reading.WHOLE)
+        self._covers(source)
+
+    async def _compare(
+        self, source: Source, ids: Sequence[VideoId], *, accept_shrunk: bool
+    ) -> None:
+        """Compare with what the last whole listing had, and keep what this one had."""
         if self._memory is None:
             return
-        before = await self._memory.last_listing(str(source)) or 0
+        count = len(ids)
+        last = await self._memory.last_listing(str(source))
+        before = 0 if last is None else last.videos
         if before >= _SHRUNK_LEAST and count < before * _SHRUNK_SHARE and not accept_shrunk:
             met("O04")
             raise ListingError(
@@ -153,20 +207,24 @@ class Lister:
                 "Check the credentials' role at the vendor; if the videos were really deleted, "
                 "run once with --accept-shrunk.  Nothing was marked as gone.",
             )
-        await self._memory.note_listing(str(source), count, self._clock.now())
+        if not self._takes_notes:
+            return
+        keeps = is_long(count) and isinstance(source, AccountSource | ChannelSource)
+        await self._memory.note_listing(str(source), count, self._clock.now(), ids if keeps else ())
 
-    async def _pages(self, source: Source) -> AsyncIterator[Page]:
+    async def _pages(self, source: Source, recent: RecentPages | None) -> AsyncIterator[Page]:
+        enough = None if recent is None else recent.enough
         pages: AsyncIterator[Page]
         home: ChannelId | None = None
         match source:
             case AccountSource():
                 async for channel in _found(self._vendor.channels(), source):
                     self.channels[channel.id] = channel
-                pages = self._vendor.account_videos()
+                pages = self._vendor.account_videos(enough)
             case ChannelSource(name):
                 channel = await self._channel(str(name))
                 home = self._home = channel.id
-                pages = self._vendor.channel_videos(home)
+                pages = self._vendor.channel_videos(home, enough)
             case PlaylistSource(number):
                 pages = self._vendor.playlist_videos(number)
             case VideoSource():

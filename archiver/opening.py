@@ -52,6 +52,7 @@ class RunOptions:
     max_duration_s: float | None = None
     max_wait_s: float = 6 * 3600.0
     accept_shrunk: bool = False
+    full_listing: bool = False  # read to the end, though the newest pages would do
     accept_replaced: bool = False  # although more than a tenth of the archive looks replaced
     contact: Contact = NO_NEWS  # whose archive it is
     extras: bool = True  # and what belongs to a video beside its file

@@ -26,6 +26,7 @@ from archiver.core.model import (
     VideoId,
 )
 from archiver.core.model import Shelf as Shelf  # kept importable from here
+from archiver.core.recency import Enough
 from archiver.observing import Observer as Observer  # kept importable from here
 
 
@@ -88,12 +89,12 @@ class Vendor(Protocol):
         """One video's own page."""
         ...
 
-    def account_videos(self) -> AsyncIterator[Page]:
-        """Every video of the account, page by page."""
+    def account_videos(self, enough: Enough = None) -> AsyncIterator[Page]:
+        """Every video of the account, newest first; of each listing, to a page that is enough."""
         ...
 
-    def channel_videos(self, channel_id: ChannelId) -> AsyncIterator[Page]:
-        """Every video of a channel, public and private."""
+    def channel_videos(self, channel_id: ChannelId, enough: Enough = None) -> AsyncIterator[Page]:
+        """Every video of a channel, public and private; newest first, to a page that is enough."""
         ...
 
     def playlist_videos(self, playlist_id: int) -> AsyncIterator[Page]:

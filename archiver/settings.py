@@ -42,7 +42,7 @@ FLAGS: Final[Mapping[str, tuple[type, ...]]] = {
     "accept_replaced": _FLAG, "accept_shrunk": _FLAG, "ca_file": _TEXT, "contact_email": _TEXT,
     "contact_name": _TEXT, "contact_phone": _TEXT, "demo_to": _TEXT, "demo_videos": _NUMBER,
     "description": _TEXT, "downloads": _NUMBER, "dry_run": _FLAG, "events_since": _TEXT,
-    "format": _TEXT, "json": _FLAG, "limit": _NUMBER, "limit_rate": _AMOUNT,
+    "format": _TEXT, "full_listing": _FLAG, "json": _FLAG, "limit": _NUMBER, "limit_rate": _AMOUNT,
     "list_channel": (str, int), "list_since": _TEXT, "list_state": _TEXT, "list_text": _TEXT,
     "list_until": _TEXT, "log_file": _TEXT, "log_format": _TEXT, "match": _TEXT,
     "max_duration": _AMOUNT, "max_wait": _AMOUNT, "metrics_file": _TEXT, "name": _TEXT,

@@ -47,7 +47,7 @@ class Stocktaking:
             ListingError, WeatherError, AuthError: as ``Lister.videos``.
         """
         options, ledger = self._options, self._ledger
-        lister = self.lister = Lister(vendor, ledger, self._clock, self._to)
+        lister = self.lister = Lister(vendor, ledger, self._clock, self._to, options.variant)
         await self._list(lister)
         now = self._clock.now()
         if there := await take_in(self._dest, ledger, options.variant, now):
@@ -75,7 +75,10 @@ class Stocktaking:
         options, ledger = self._options, self._ledger
         named: set[int] = set()
         batches = lister.videos(
-            options.sources, options.filter, accept_shrunk=options.accept_shrunk
+            options.sources,
+            options.filter,
+            accept_shrunk=options.accept_shrunk,
+            whole=options.full_listing,
         )
         async for batch in batches:
             fresh = [c for number, c in lister.channels.items() if number not in named]
@@ -86,6 +89,8 @@ class Stocktaking:
             await ledger.select([video.id for video in batch])
             self.selected += len(batch)  # the lister tells each video once
             self._to.expect(await ledger.counts(options.variant))
+        await ledger.select(lister.remembered)
+        self.selected += len(lister.remembered)
 
     async def _take_up_repairs(self, lister: Lister) -> None:
         """Damaged videos that the vendor lists no more belong to this run too, if it asks for all.

@@ -159,14 +159,6 @@ variant = option(
     show_default=True,
     help="Which downloadable version.",
 )
-shrunk = option(
-    "--accept-shrunk", is_flag=True, help="Believe a listing that lost half of its videos."
-)
-replaced = option(
-    "--accept-replaced",
-    is_flag=True,
-    help="Believe a listing in which more than a tenth of the archive looks replaced.",
-)
 quiet = option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
 verbose = option("--verbose", "-v", is_flag=True, help="Say every step.")
 
@@ -265,6 +257,7 @@ def run_options(given: dict[str, Any], sources: Sources) -> archive.RunOptions:
         extras=not given.get("no_extras"), extras_calls=given.get("extras_calls"),
         refresh=given.get("refresh", False),
         accept_shrunk=given.get("accept_shrunk", False),
+        full_listing=given.get("full_listing", False),
         accept_replaced=given.get("accept_replaced", False), name=given.get("name"),
         contact=Contact(**{key: given.get(key) for key in CONTACT}),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.believing import believing
 from archiver.commands.epilog import examples
 from archiver.console_text import local, many, safe, size, span
 
@@ -29,8 +30,7 @@ _EXAMPLES = examples(
 @options.choosing
 @options.destination()
 @options.variant
-@options.shrunk
-@options.replaced
+@believing
 @options.as_json
 @options.quiet
 @options.verbose

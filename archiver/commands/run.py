@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.believing import believing
 from archiver.commands.epilog import examples
 from archiver.commands.options import option
 from archiver.commands.telling import telling
@@ -90,8 +91,7 @@ _EXAMPLES = examples(
     help="At most N API calls for extras; the rest comes on other nights.",
 )
 @option("--refresh", is_flag=True, help="Ask for the extras of all selected videos again.")
-@options.shrunk
-@options.replaced
+@believing
 @option("--dry-run", "-n", is_flag=True, help="The same as `archiver plan`.")
 @telling
 @options.reach

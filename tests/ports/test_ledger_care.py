@@ -8,6 +8,7 @@ from pathlib import Path
 from archiver.adapters.ledger import SqliteLedger
 from archiver.core.lifecycle import Delayed, GaveUp
 from archiver.core.model import NEVER, Channel, ChannelId, Instant, JobKey, JobState, VideoId
+from archiver.core.recency import LastListing
 from archiver.core.summary import Failure
 from tests.ports.test_ledger import (
     LATER,
@@ -104,7 +105,7 @@ def test_runs_listings_and_notes_are_remembered(tmp_path: Path) -> None:
 
     async def second(ledger: SqliteLedger) -> None:
         assert await ledger.last_runs(2) == [{"number": 2}, {"number": 1}]
-        assert await ledger.last_listing("account") == 12
+        assert await ledger.last_listing("account") == LastListing(12, LATER, LATER)
         assert await ledger.last_listing("channel:1") is None
         assert await ledger.meta_get("format") == "mp4"
         assert await ledger.meta_get("else") is None

@@ -28,6 +28,7 @@ from archiver.core.model import (
     Video,
     VideoId,
 )
+from archiver.core.recency import Enough
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Weather
 from archiver.errors import (
@@ -226,11 +227,11 @@ class Desk:
         """Not used."""
         raise NotImplementedError
 
-    def account_videos(self) -> AsyncIterator[Page]:
+    def account_videos(self, enough: Enough = None) -> AsyncIterator[Page]:
         """Not used."""
         raise NotImplementedError
 
-    def channel_videos(self, channel_id: ChannelId) -> AsyncIterator[Page]:
+    def channel_videos(self, channel_id: ChannelId, enough: Enough = None) -> AsyncIterator[Page]:
         """Not used."""
         raise NotImplementedError
 

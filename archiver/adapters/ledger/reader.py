@@ -12,6 +12,7 @@ from archiver.adapters.ledger import (
     deleting,
     extras,
     intake,
+    listings,
     recorded,
     replacing,
     selection,
@@ -21,7 +22,18 @@ from archiver.adapters.ledger.catalogue import Entry, Filter
 from archiver.adapters.ledger.standing import Standing
 from archiver.adapters.ledger.writer import Writer
 from archiver.core.listing import Known
-from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobKey, JobState, VideoId
+from archiver.core.model import (
+    NOW,
+    ChannelId,
+    Holding,
+    Instant,
+    Job,
+    JobKey,
+    JobState,
+    Video,
+    VideoId,
+)
+from archiver.core.recency import LastListing
 from archiver.core.rounds import Answer
 from archiver.core.summary import Deletion, Failure
 from archiver.errors import LedgerLostError
@@ -181,10 +193,28 @@ class Reader:
         """The last run came to its end; False while one goes on, and after a kill."""
         return await self._writer.read(catalogue.last_run_ended)
 
-    async def last_listing(self, source: str) -> int | None:
-        """How many videos the last full listing of *source* had; None for the first."""
-        found = await self._one("SELECT listed FROM listing WHERE source = ?", source)
-        return None if found is None else int(found)
+    async def last_listing(self, source: str) -> LastListing | None:
+        """The last listings of *source*; None before the first whole one."""
+        return await self._writer.read(partial(listings.last, source=source))
+
+    async def is_covered(self, source: str, variant: str) -> bool:
+        """Every video that the last whole listing of *source* had is known in *variant*."""
+        look = partial(listings.is_covered, source=source, variant=variant)
+        return await self._writer.read(look)
+
+    async def unfinished(self, source: str, variant: str, now: Instant) -> set[VideoId]:
+        """The young videos of *source* that were still being recorded when they were listed."""
+        look = partial(listings.unfinished, source=source, variant=variant, now=now)
+        return await self._writer.read(look)
+
+    async def members(self, source: str) -> AsyncGenerator[list[Video], None]:
+        """Every video that *source* had, as last described, page by page."""
+        after = VideoId(-1)
+        while page := await self._writer.read(
+            partial(listings.members, source=source, after=after)
+        ):
+            yield page
+            after = _onward(after, page[-1].id)
 
     async def meta_get(self, key: str) -> str | None:
         """A note of ours by its key."""

@@ -70,8 +70,12 @@ CREATE TABLE run (
     id INTEGER PRIMARY KEY, started_at REAL NOT NULL, ended_at REAL, pid INTEGER NOT NULL,
     summary TEXT
 ) STRICT;
-CREATE TABLE listing (source TEXT PRIMARY KEY, listed INTEGER NOT NULL, at REAL NOT NULL)
-    STRICT, WITHOUT ROWID;
+CREATE TABLE listing (
+    source TEXT PRIMARY KEY, listed INTEGER NOT NULL, at REAL NOT NULL, seen_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE listed (
+    source TEXT NOT NULL, video_id INTEGER NOT NULL, PRIMARY KEY (source, video_id)
+) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """

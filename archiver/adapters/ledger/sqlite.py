@@ -10,7 +10,7 @@ import functools
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +19,7 @@ from archiver.adapters.ledger import (
     deleting,
     extras,
     intake,
+    listings,
     opening,
     replacing,
     selection,
@@ -183,12 +184,18 @@ class SqliteLedger(Reader):
         """A small file did not get its name, and will not."""
         await self._writer.write(functools.partial(extras.drop, holding=holding))
 
-    async def note_listing(self, source: str, count: int, now: Instant) -> None:
-        """Keep how many videos a full listing of *source* had."""
-        await self._execute_many(
-            "INSERT INTO listing (source, listed, at) VALUES (?, ?, ?) ON CONFLICT (source) "
-            "DO UPDATE SET listed = excluded.listed, at = excluded.at",
-            [(source, count, now)],
+    async def note_listing(
+        self, source: str, count: int, now: Instant, ids: Collection[VideoId] = ()
+    ) -> None:
+        """Keep how many videos a whole listing of *source* had, and which, if there are *ids*."""
+        await self._writer.write(
+            functools.partial(listings.note, source=source, count=count, now=now, ids=ids)
+        )
+
+    async def note_recent(self, source: str, now: Instant, ids: Collection[VideoId]) -> None:
+        """Keep that the newest part of a listing of *source* was read, and had *ids*."""
+        await self._writer.write(
+            functools.partial(listings.note_recent, source=source, now=now, ids=ids)
         )
 
     async def meta_set(self, key: str, value: str) -> None:

@@ -23,6 +23,7 @@ from archiver.adapters.vendor.listing import MAX_WAIT_S, Lister, Query
 from archiver.adapters.vendor.pace import Pace
 from archiver.adapters.vendor.token import SecretStyle, TokenSource
 from archiver.core.model import Channel, ChannelId, Downloadable, Instant, JobKey, Video, VideoId
+from archiver.core.recency import Enough
 from archiver.core.summary import ApiCalls
 from archiver.core.weather import Trouble, Weather
 from archiver.errors import BadAnswerError, DeniedError, ListingError, NotFoundError
@@ -144,11 +145,11 @@ class VendorClient:
 
         return await self._lister.patient(f"/videos/{video_id}.json", None, read)
 
-    async def account_videos(self) -> AsyncIterator[Page]:
+    async def account_videos(self, enough: Enough = None) -> AsyncIterator[Page]:
         """Every video of the account: its own, then those of channels shared with it."""
         told: set[int] = set()
         held, believed = Page(()), True
-        async for listing in self._account_listings():
+        async for listing in self._account_listings(enough):
             complete = False
             async for page in listing:
                 if held.videos:
@@ -159,34 +160,36 @@ class VendorClient:
             believed = believed and complete
         yield replace(held, complete=believed)
 
-    async def _account_listings(self) -> AsyncIterator[AsyncIterator[Page]]:
+    async def _account_listings(self, enough: Enough) -> AsyncIterator[AsyncIterator[Page]]:
         own = Query("/users/self/videos.json", "videos", wire.video, VIDEOS, params=NEWEST_FIRST)
-        yield self._pages(own)
+        yield self._pages(own, enough)
         known = self._listed
         if known is None or self._clock.now() - known.at > CHANNELS_LIFE_S:
             async for _ in self.channels():
                 pass
             known = self._listed
         for channel in filter(wire.is_shared, known.channels if known else ()):
-            yield self._shared_pages(channel)
+            yield self._shared_pages(channel, enough)
         if known is None or not known.believed:
             yield _one_page(Page(()))
 
-    async def _shared_pages(self, channel: Channel) -> AsyncIterator[Page]:
+    async def _shared_pages(self, channel: Channel, enough: Enough) -> AsyncIterator[Page]:
         try:
-            async for page in self.channel_videos(channel.id):
+            async for page in self.channel_videos(channel.id, enough):
                 yield page
         except (NotFoundError, DeniedError) as error:
             # Another account's channel that is refused must not stop the archive of our own.
             log.warning("a shared channel was left out: %s", error)
             yield Page(())
 
-    async def channel_videos(self, channel_id: ChannelId) -> AsyncIterator[Page]:
+    async def channel_videos(
+        self, channel_id: ChannelId, enough: Enough = None
+    ) -> AsyncIterator[Page]:
         """Every video of a channel, public and private."""
         params = (*ALL_LEVELS, *NEWEST_FIRST)
         path = f"/channels/{channel_id}/videos.json"
         query = Query(path, "videos", wire.video, VIDEOS, params=params)
-        async for page in self._pages(query):
+        async for page in self._pages(query, enough):
             yield page
 
     async def playlist_videos(self, playlist_id: int) -> AsyncIterator[Page]:
@@ -206,8 +209,8 @@ class VendorClient:
         path = f"/channels/{quote(str(asked), safe='')}.json"
         return await self._lister.patient(path, None, read)
 
-    async def _pages(self, query: Query[Video]) -> AsyncIterator[Page]:
-        async for batch in self._lister.batches(query):
+    async def _pages(self, query: Query[Video], enough: Enough = None) -> AsyncIterator[Page]:
+        async for batch in self._lister.batches(query, enough):
             yield Page(batch.items, batch.complete)
 
 

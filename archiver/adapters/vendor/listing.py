@@ -9,7 +9,7 @@ Rule 3: a walk during which something moved (an id of an earlier page, a changed
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -116,14 +116,22 @@ class Lister:
         self._caller, self._clock = caller, caller.clock
         self._max_wait_s = max_wait_s
 
-    async def batches(self, query: Query[ItemT]) -> AsyncIterator[Batch[ItemT]]:
-        """Every object once; the last batch says whether the listing can be believed."""
+    async def batches(
+        self,
+        query: Query[ItemT],
+        enough: Callable[[Sequence[ItemT]], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[Batch[ItemT]]:
+        """Every object once; the last batch says whether the listing can be believed.
+
+        Args:
+            enough: asked of each page but the last whether the listing may be left behind it.
+        """
         told: set[int] = set()
         before: set[int] | None = None
         for walk_number in range(1, WALKS + 1):
             walk = _Walk()
             held: Batch[ItemT] = Batch(())
-            async for items in self._walk(query, walk):
+            async for items in self._walk(query, walk, enough):
                 if held.items:
                     yield held
                 held = Batch(tuple(item for item in items if item.id not in told))
@@ -152,7 +160,12 @@ class Lister:
         page = await self._page(query, query.first())
         return tuple(item.id for item in _readable(query, page)) != walk.first
 
-    async def _walk(self, query: Query[ItemT], walk: _Walk) -> AsyncIterator[list[ItemT]]:
+    async def _walk(
+        self,
+        query: Query[ItemT],
+        walk: _Walk,
+        enough: Callable[[Sequence[ItemT]], Awaitable[bool]] | None,
+    ) -> AsyncIterator[list[ItemT]]:
         params: dict[str, str] | None = query.first()
         while params is not None:
             page = await self._page(query, params)
@@ -167,6 +180,8 @@ class Lister:
                 return
             if (page.objects and not new) or following == params or walk.empty >= MOST_EMPTY:
                 walk.stuck()
+                return
+            if enough is not None and await enough(items):
                 return
             if walk.pages >= MOST_PAGES:
                 met("A31")
