@@ -16,7 +16,7 @@ from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
 from archiver.console_text import many, span
 from archiver.core.model import Channel, Instant
-from archiver.errors import ArchiverError, Misfortune
+from archiver.errors import ArchiverError, AuthError, Misfortune
 from archiver.met import met
 from archiver.opening import PRIVATE, Connection, connected, has_ledger, reading, standing
 
@@ -64,7 +64,8 @@ async def doctor(dest: str | None, account: Account, *, wait_s: float = _WAIT_S)
             )
         )  # fmt: skip
     elif checks[1].ok:
-        checks += await _vendor(account, wait_s)
+        stored = _stored(account)
+        checks += [stored] if stored else await _vendor(account, wait_s)
     if dest is not None:
         checks += [_disk(dest), *await _archive(dest)]
     return checks
@@ -99,6 +100,15 @@ def _proxy(account: Account) -> Check:
     found = f"none is set; {', '.join(others)} is not used"
     advice = "If only the proxy leads out, set ARCHIVER_PROXY as well."
     return Check("proxy", ok=True, found=found, advice=advice)
+
+
+def _stored(account: Account) -> Check | None:
+    """What is wrong with a stored login before anybody is asked."""
+    try:
+        account.require_credentials()
+    except AuthError as error:
+        return Check("credentials", ok=False, found=str(error), advice=error.hint)
+    return None
 
 
 async def _vendor(account: Account, wait_s: float) -> list[Check]:

@@ -3,8 +3,7 @@
 Rule 1: an fsync that failed is never repeated: the kernel may have dropped the pages it could not
 write, and the second call would succeed over a hole.
 Rule 2: `move_new` and `replace` are the only renames in the program.  In an archive
-`adapters.publish` alone has them done; outside, `adapters.outside_file` and `adapters.login_store`
-replace their own.
+`adapters.publish` alone has them done; outside, `adapters.outside_file` replaces its own.
 Rule 3: directories below DEST are opened step by step and without following a symlink.
 """
 

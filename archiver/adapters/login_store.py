@@ -22,10 +22,11 @@ from archiver.account import AGAIN, Account, KeptLogin, Login
 from archiver.adapters import login_record
 from archiver.adapters.disk import Os
 from archiver.adapters.login_keyring import Keyring, KeyringTroubleError
+from archiver.adapters.outside_file import replace_text
 from archiver.errors import AuthError, SettingsError
 from archiver.met import met
 
-FILE, NEW, LOCK = "login.json", "login.json.new", "login.lock"
+FILE, NEW, LOCK = "login.json", ".login.json.new", "login.lock"
 _MOST_BYTES = 100_000  # three texts of 8 KiB, escaped
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in its place must not hang us
 
@@ -191,32 +192,12 @@ class LoginStore(KeptLogin):
             )
 
     def _replace(self, value: dict[str, Any]) -> None:
-        text = f"{login_record.text(value)}\n".encode()
+        text = f"{login_record.text(value)}\n"
         try:
             self._make_folder()
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                with contextlib.suppress(FileNotFoundError):
-                    self._os.unlink(NEW, folder)  # of a process that was killed
-                self._put(text, folder)
-            finally:
-                os.close(folder)
+            replace_text(str(self.path), text, mode=0o600, system=self._os)
         except OSError as error:
             raise self._unusable(error) from error
-
-    def _put(self, text: bytes, folder: int) -> None:
-        descriptor = self._os.create(NEW, folder)
-        try:
-            try:
-                self._os.write_all(descriptor, memoryview(text), 0)
-                self._os.fsync(descriptor)
-            finally:
-                self._os.close(descriptor)
-            self._os.replace(NEW, folder, FILE, folder)
-        except OSError:
-            self._os.unlink(NEW, folder)
-            raise
-        self._os.sync_folder(folder)
 
     def _make_folder(self) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)

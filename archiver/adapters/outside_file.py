@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from archiver.adapters.disk import FILE_MODE, Os
+from archiver.adapters.disk import FILE_MODE, Os, exists
 from archiver.errors import SettingsError
 from archiver.met import met
 
@@ -81,25 +81,37 @@ def whole_text(path: str) -> str:
         return ""
 
 
-def replace_text(path: str, text: str) -> None:
-    """Let the file hold *text*, for everybody to read; the old one stands until all is written.
+def replace_text(path: str, text: str, *, mode: int = FILE_MODE, system: Os | None = None) -> None:
+    """Let the file hold *text*, durably; the old one stands until all of it is on the disk.
+
+    Args:
+        mode: who may read it, whatever the umask.
 
     Raises:
         OSError: it could not be written; the old one still stands.
     """
-    system, name = Os(), os.path.basename(path)
-    temporary = f".{name}.new"  # not `*.prom`: a collector must not take half of it for the whole
+    system, name = system or Os(), os.path.basename(path)
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if os.path.lexists(os.path.join(os.path.dirname(path), temporary)):
+        temporary = f".{name}.new"  # not `*.prom`: a collector must not take half for the whole
+        if exists(temporary, folder):
             system.unlink(temporary, folder)  # of a run that was killed here
-        fd = system.create(temporary, folder)
         try:
-            system.write_all(fd, memoryview(text.encode()), 0)
-            system.chmod(fd, FILE_MODE)
-            system.fdatasync(fd)
-        finally:
-            system.close(fd)
-        system.replace(temporary, folder, name, folder)
+            _fill(system, system.create(temporary, folder), text, mode)
+            system.replace(temporary, folder, name, folder)
+        except OSError:
+            if exists(temporary, folder):
+                system.unlink(temporary, folder)
+            raise
+        system.sync_folder(folder)
     finally:
         os.close(folder)
+
+
+def _fill(system: Os, fd: int, text: str, mode: int) -> None:
+    try:
+        system.write_all(fd, memoryview(text.encode()), 0)
+        system.chmod(fd, mode)
+        system.fsync(fd)  # the mode, too
+    finally:
+        system.close(fd)

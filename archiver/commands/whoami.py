@@ -43,7 +43,9 @@ def command(ctx: click.Context, /, *, json: bool, **_: Any) -> int:
         for text in lines(answer):
             output.line(text)
     if found.trouble:
-        output.warn(found.trouble + (f"\n  {found.hint}" if found.hint else ""))
+        output.warn(found.trouble)
+        if found.hint:
+            click.echo(f"  {safe(found.hint)}", err=True)
     return found.exit_code
 
 

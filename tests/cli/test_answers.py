@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from archiver.commands import doctor, events, output, plan, status, verify
+from archiver.commands import doctor, events, output, plan, status, verify, whoami
 from archiver.commands import list as listing
 from archiver.core.model import Instant, JobKey, VideoId
 from archiver.core.summary import Failure, Summary
@@ -144,3 +144,24 @@ def test_the_history_is_one_line_a_happening() -> None:
     bad = {**good, "findings": [held], "not_as_recorded": 1}
     assert events.text(check(1, {"at": 0.0, **good})).endswith("8 files, 2 of them read")
     assert events.text(check(2, {"at": 0.0, **bad})).endswith("read, 1 not as recorded")
+
+
+def test_whoami_is_three_lines_that_steer_nothing() -> None:
+    """Kind and address; where a login is kept; what is seen, by the first few titles."""
+    answer: dict[str, Any] = {
+        "credentials": "login", "api_url": "https://api.example", "client_id": EVIL,
+        "kept_in": "the system keyring", "renewed_at": "2026-11-23T02:00:00Z",
+        "channels": [{"id": str(number), "title": EVIL} for number in range(7)],
+    }  # fmt: skip
+    told = list(whoami.lines(answer))
+    assert len(told) == 3
+    assert told[0].startswith("A stored login for https://api.example, client ID a")
+    assert told[1].startswith("Kept in the system keyring, last renewed 2026-11-23")
+    assert told[2].startswith("Sees 7 channels: ")
+    assert told[2].endswith(", ….")
+    assert all(line.isprintable() for line in told)
+    bare = {**answer, "credentials": "token", "client_id": None, "kept_in": None, "channels": []}
+    assert list(whoami.lines(bare)) == [
+        "A ready access token for https://api.example.", "Sees 0 channels.",
+    ]  # fmt: skip
+    assert list(whoami.lines({**bare, "credentials": "none"})) == []

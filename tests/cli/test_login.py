@@ -101,7 +101,6 @@ def test_a_login_replaces_client_credentials_until_the_logout(tmp_path: Path) ->
 
     async def story() -> None:
         async with person(tmp_path) as owner:
-            assert (await owner.run("whoami"))[0] == 3
             assert str(owner.file) in await owner.logs_in()
             assert stat.S_IMODE(owner.file.stat().st_mode) == 0o600
             assert stat.S_IMODE(owner.file.parent.stat().st_mode) == 0o700
@@ -120,7 +119,6 @@ def test_a_login_replaces_client_credentials_until_the_logout(tmp_path: Path) ->
             code, _, err = await owner.run("logout")
             assert (code, err, owner.live()) == (0, "", 0)
             assert not owner.file.exists()
-            assert (await owner.run("logout"))[:2] == (0, "There is no stored login.\n")
             code, _, err = await owner.run("run", "account", "--to", to)
             assert (code, "archiver login" in err) == (3, True)
             assert owner.holders() == set(), "what was stored is nowhere else"
@@ -130,7 +128,14 @@ def test_a_login_replaces_client_credentials_until_the_logout(tmp_path: Path) ->
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("what", ["code", "address", "browser"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "address",
+        pytest.param("code", marks=pytest.mark.slow),
+        pytest.param("browser", marks=pytest.mark.slow),
+    ],
+)
 def test_without_a_browser_the_code_or_the_address_is_pasted(tmp_path: Path, what: str) -> None:
     """Or a browser on this machine goes to the printed address after all."""
 
@@ -160,38 +165,20 @@ def test_without_a_browser_the_code_or_the_address_is_pasted(tmp_path: Path, wha
                 await process.stdin.drain()
                 code, _, _ = await owner.end(process)
             assert code == 0
-            assert (await owner.json("whoami"))[1]["accepted"] is True
+            assert owner.live() == 2
+            assert owner.holders() == {owner.file.relative_to(tmp_path).as_posix()}
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(
-    ("faults", "said"), [((), "No code was given"), (("token-503",), "could not be ended")]
-)
-def test_a_login_that_fails_stores_nothing(
-    tmp_path: Path, faults: tuple[str, ...], said: str
-) -> None:
-    """Standard input that has ended; a token address in trouble."""
+def test_nobody_to_paste_is_no_reason_to_wait(tmp_path: Path) -> None:
+    """S04: as under cron, where standard input has ended."""
 
     async def story() -> None:
-        async with person(tmp_path, EmulatorConfig(videos=1, faults=faults)) as owner:
-            env = {"BROWSER": AGREEING} if faults else {}
-            code, _, err = await owner.run("login", *([] if faults else ["--no-browser"]), **env)
-            assert (code, said in err) == (1 if faults else 3, True), err
-            assert not owner.file.exists()
+        async with person(tmp_path) as owner:
+            code, _, err = await owner.run("login", "--no-browser")
+            assert (code, "No code was given" in err) == (3, True), err
             assert "Traceback" not in err
-
-    asyncio.run(story())
-
-
-def test_an_owner_who_declines_is_not_logged_in(tmp_path: Path) -> None:
-    """The refusal comes back by the same way as a code would."""
-
-    async def story() -> None:
-        config = EmulatorConfig(videos=1, faults=("consent-denied",))
-        async with person(tmp_path, config) as owner:
-            code, _, err = await owner.run("login", BROWSER=AGREEING)
-            assert (code, "declined (access_denied)" in err) == (3, True), err
             assert not owner.file.exists()
 
     asyncio.run(story())
@@ -203,12 +190,10 @@ def test_a_login_serves_its_own_addresses_alone(tmp_path: Path) -> None:
     async def story() -> None:
         async with person(tmp_path) as owner, Emulator(SMALL) as stranger:
             await owner.logs_in()
-            for name, url in (("API", stranger.api_url), ("TOKEN", stranger.token_url)):
-                to = str(tmp_path / "archive")
-                args = ("run", "account", "--to", to)
-                code, _, err = await owner.run(*args, **{f"ARCHIVER_{name}_URL": url})
-                assert (code, "The stored login is for" in err) == (3, True), err
-                assert not Path(to).exists()
+            to, elsewhere = tmp_path / "archive", {"ARCHIVER_API_URL": stranger.api_url}
+            code, _, err = await owner.run("run", "account", "--to", str(to), **elsewhere)
+            assert (code, "The stored login is for the API" in err) == (3, True), err
+            assert not to.exists()
             assert not +stranger._counted.calls, "not one request"
             assert stranger.stats["credential_leaks"] == 0
 
@@ -222,6 +207,7 @@ def keyring(root: Path, mood: str = "well") -> dict[str, str]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_keyring_takes_the_tokens(tmp_path: Path) -> None:
     """The file then holds a name alone; without the keyring it says so, and never waits."""
 
@@ -231,10 +217,25 @@ def test_a_keyring_takes_the_tokens(tmp_path: Path) -> None:
             assert owner.holders() == {"keyring"}
             code, who = await owner.json("whoami", **keyring(tmp_path))
             assert (code, who["kept_in"]) == (0, "the system keyring")
-            for env in (keyring(tmp_path, "locked"), {}):
-                code, _, err = await owner.run("run", "account", "--to", str(tmp_path / "a"), **env)
-                assert (code, "keyring" in err) == (3, True), err
+            code, _, err = await owner.run("whoami")
+            assert (code, "keyring" in err) == (3, True), err
             assert (await owner.run("logout", **keyring(tmp_path)))[0] == 0
             assert (owner.holders(), owner.live()) == (set(), 0)
+
+    asyncio.run(story())
+
+
+@pytest.mark.slow
+def test_processes_that_renew_together_lose_nothing(tmp_path: Path) -> None:
+    """Each spends the refresh token that the one before has stored; none a spent one."""
+
+    async def story() -> None:
+        config = EmulatorConfig(videos=1, token_life_s=1.0)
+        async with person(tmp_path, config) as owner:
+            await owner.logs_in()
+            for _ in range(3):
+                together = [await owner.begin("whoami", "--json") for _ in range(6)]
+                ends = await asyncio.gather(*(owner.end(each) for each in together))
+                assert {code for code, _, _ in ends} == {0}, ends
 
     asyncio.run(story())

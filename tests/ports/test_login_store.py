@@ -130,7 +130,7 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_not(store: LoginStore) -> No
     assert CANARY in store.path.with_name("elsewhere").read_text()
 
 
-STEPS = ("create", "write_all", "fsync", "close", "replace", "sync_folder")
+STEPS = ("create", "write_all", "chmod", "fsync", "close", "replace", "sync_folder")
 
 
 class Failing(Os):
