@@ -12,10 +12,11 @@ from typing import TypeAlias
 
 from archiver.core import lifecycle as life
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState
+from archiver.core.weather import Trouble
 
 __all__ = [
     "Archived", "Downloading", "Holding", "Instant", "JobKey", "JobState", "Moved", "Note",
-    "Postponed", "Received", "RunEvent", "Selected",
+    "Postponed", "Received", "RunEvent", "Selected", "Trouble",
 ]  # fmt: skip
 
 

@@ -16,7 +16,9 @@ import anyio
 from archiver.core.lifecycle import Event
 from archiver.core.model import Job, JobKey, JobState
 from archiver.core.summary import Summary
+from archiver.core.weather import Trouble
 from archiver.events import Downloading, Note, Received, RunEvent, Selected, told
+from archiver.observing import Troubles
 
 
 class Run:
@@ -41,6 +43,14 @@ class Run:
             raise RuntimeError("the run has not ended yet")
         self._is_told = True
         return self._task.result()
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What it waits for just now, such as a host that does not answer; events tell no outage.
+
+        May be asked at any time; empty where nothing holds it up.
+        """
+        return tuple(self._hearing.troubles())
 
     def stop(self) -> None:
         """Ask for the end: nothing new is begun, what is here is kept; within seconds it ends."""
@@ -94,6 +104,7 @@ class Hearing:
         self._received: dict[JobKey, int] = {}
         self._news = asyncio.Event()
         self._is_covered = False
+        self.troubles: Troubles = tuple
 
     def began(self, step: str, job: Job, title: str = "") -> None:
         if step == "fetch":
@@ -114,6 +125,9 @@ class Hearing:
 
     def expect(self, counts: Mapping[JobState, int], wanted_bytes: int | None = None) -> None:
         self._put(Selected(dict(counts), wanted_bytes))
+
+    def watch(self, troubles: Troubles) -> None:
+        self.troubles = troubles
 
     def next(self) -> RunEvent | None:
         """What was told first and not taken yet."""

@@ -11,9 +11,9 @@ from pathlib import Path
 COLUMNS = ("file", "title", "description", "date", "captions", "picture", "old", "new_address")
 
 
-def latest(folder: Path, pattern: str) -> dict[str, Path]:
-    """The newest revision of each kind of file: ``en-00.vtt`` to ``... r2.en-00.vtt``."""
-    found = sorted(folder.glob(pattern), key=lambda path: (len(path.name), path.name))
+def latest(folder: Path) -> dict[str, Path]:
+    """The newest of each kind of file, by its ending: of ``en-00.vtt``, perhaps the second."""
+    found = sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name))
     return {path.name.rpartition("]")[2].partition(".")[2]: path for path in found}
 
 
@@ -23,13 +23,13 @@ def main(archive: Path) -> None:
     out = csv.writer(sys.stdout)
     out.writerow(COLUMNS)
     for row in {row["id"]: row for row in rows}.values():  # the last version of each
-        path = archive / row["path"]
-        info = json.loads(path.with_suffix(".info.json").read_text(encoding="utf-8"))
-        captions, pictures = latest(path.parent, "*.vtt"), latest(path.parent, "*.[jp][pn]g")
+        files = latest((archive / row["path"]).parent)
+        info = json.loads(files["info.json"].read_text(encoding="utf-8"))
+        captions = [files[ending].name for ending in files if ending.endswith("vtt")]
+        pictures = [files[ending].name for ending in ("jpg", "png", "webp") if ending in files]
         out.writerow([
             row["path"], info["title"], info["description"] or "", info["upload_date"],
-            " ".join(each.name for each in captions.values()),
-            " ".join(each.name for each in pictures.values()), row["address"], "",
+            " | ".join(captions), " | ".join(pictures), row["address"], "",
         ])  # fmt: skip
 
 

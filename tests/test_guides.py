@@ -42,6 +42,7 @@ async def shell(lines: str, env: dict[str, str]) -> str:
     return out.decode()
 
 
+@pytest.mark.timeout(180)  # a dozen processes; some seconds on a quiet machine
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="macOS has shasum")
 def test_the_first_archive_and_its_restoring_go_as_written(tmp_path: Path) -> None:
     """A newcomer copies line after line; none may fail, and each does what the page says."""
@@ -64,6 +65,7 @@ def test_the_first_archive_and_its_restoring_go_as_written(tmp_path: Path) -> No
     rows = list(csv.DictReader(io.StringIO(listing.stdout)))
     assert len(rows) == 4
     assert all((tmp_path / "videos" / row["file"]).is_file() for row in rows)
+    assert all(row["picture"].endswith(".jpg") for row in rows)
     assert all(row["title"] and row["old"].startswith("https://") for row in rows)
 
 

@@ -72,6 +72,23 @@ def test_a_step_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
     assert all(event.reason and event.due_at > 0 for event in late)
 
 
+def test_what_a_run_waits_for_can_be_asked(tmp_path: Path) -> None:
+    """An outage is no event: whoever shows a run would show a standstill without a reason."""
+
+    async def story() -> set[str]:
+        vendor, seen = emulator(**SMALL, faults=["throttle*2"]), set[str]()
+        async with vendor, opened(tmp_path, vendor) as archive:
+            run = archive.run()
+            ending = asyncio.ensure_future(run.wait())
+            while not ending.done():
+                seen |= {trouble.place for trouble in run.troubles}
+                await asyncio.wait([ending], timeout=0.1)
+            assert run.troubles == ()
+            return seen
+
+    assert hastily(story())
+
+
 def test_questions_are_answered_beside_a_run(tmp_path: Path) -> None:
     """plan, videos, verify, retry and doctor, without a second way to any of them."""
 
