@@ -167,6 +167,8 @@ def display(text: str) -> str:
     The joiners inside of emoji and of Indic words stay.
     """
     plain = unicodedata.normalize("NFC", text)
+    if plain.isprintable():  # nearly every text is, and a look at each letter costs
+        return " ".join(plain.split())
     shown = "".join(_printable(char) for char in plain)
     if shown != plain:
         met("S05")

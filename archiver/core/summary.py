@@ -16,7 +16,7 @@ def iso(at: Instant | None) -> str | None:
     """ISO 8601 in UTC to the second, as all our files have it; None for no time at all."""
     if at is None or not abs(at) < 1e11:
         return None
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 @dataclass(frozen=True, slots=True)

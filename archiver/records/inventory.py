@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 from dataclasses import dataclass
 
-from archiver.core.model import Holding, Video, VideoId
+from archiver.core.model import Holding, Instant, Video, VideoId
 from archiver.core.sheet import BYTE_ORDER_MARK, Exact, row
 from archiver.core.summary import iso
 from archiver.records.info import PAGE_URL
@@ -58,12 +58,18 @@ def _line(each: Inventoried, *, is_listed: bool) -> str:
     length_s = video.length_s
     if length_s is not None and not abs(length_s) < float("inf"):
         length_s = None
-    state = "listed" if is_listed else "not listed"
+    state = Exact("listed" if is_listed else "not listed")
     return row(
         (
-            str(video.id), video.title, None if video.channel_id is None else str(video.channel_id),
-            video.channel_title, iso(video.created_at), iso(video.added_at), length_s, held.bytes,
-            held.sha256, " ".join(each.captions), "; ".join(each.labels), f"{PAGE_URL}{video.id}",
-            Exact(held.path), held.version, iso(held.stored_at), state,
+            Exact(video.id), video.title, Exact(video.channel_id or ""),
+            video.channel_title, _moment(video.created_at), _moment(video.added_at), length_s,
+            held.bytes, Exact(held.sha256), " ".join(each.captions), "; ".join(each.labels),
+            Exact(f"{PAGE_URL}{video.id}"), Exact(held.path), held.version,
+            _moment(held.stored_at), state,
         )
     )  # fmt: skip
+
+
+def _moment(at: Instant | None) -> Exact | None:
+    text = iso(at)
+    return None if text is None else Exact(text)
