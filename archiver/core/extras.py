@@ -135,6 +135,12 @@ def is_language(text: str) -> bool:
     return not {"/", "\\"} & set(text)
 
 
+def labels(raw: str) -> tuple[str, ...]:
+    """The names of a video's labels, by the answer as it was kept."""
+    names = (each.get("label_name") for each in _objects(read(raw)))
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
 def thumbnail(raw: str) -> str | None:
     """The address of the largest thumbnail in a video's *raw* JSON, or None.
 

@@ -18,7 +18,7 @@ CHECKED = "Verified"  # an entry that a verification left, not the ledger
 TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "Fetched": ("capture", "message digest calculation"),
     "Stored": ("ingestion",), "Superseded": ("ingestion",), "Found": ("ingestion",),
-    "Gathered": ("capture", "message digest calculation", "ingestion"),
+    "Placed": ("capture", "message digest calculation", "ingestion"),
     "Rewritten": ("recovery",), "Damaged": ("fixity check",), CHECKED: ("fixity check",),
     "Renamed": ("metadata modification",), "NotFound": ("deaccession",),
 }  # fmt: skip
@@ -46,14 +46,12 @@ class Happening:
     @property
     def types(self) -> tuple[str, ...]:
         """What PREMIS calls it; nothing for steps on the way that touch no file."""
-        if self.name == "Gathered" and not self.paths:
-            return ()
         return TYPES.get(self.name, ())
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The stored files that it is about, below DEST."""
-        if self.name == "Rewritten":
+        if self.name in ("Placed", "Rewritten"):
             held: Any = [self.detail]
         else:
             held = self.detail.get("findings" if self.name == CHECKED else "holdings", ())

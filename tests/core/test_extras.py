@@ -188,3 +188,15 @@ def test_the_largest_thumbnail_is_chosen_by_the_size_in_its_key() -> None:
         assert extras.thumbnail(json.dumps({"thumbnail": odd})) is None
     for nothing in ("{}", "[]", "null", "5", '{"default": ""}'):
         assert extras.thumbnail(f'{{"thumbnail": {nothing}}}') is None
+
+
+def test_labels_are_told_by_their_names() -> None:
+    """As the vendor sends them: an object of objects; what has no name is left out."""
+    kept = {
+        "800": {"label_id": "800", "label_name": "archive"},
+        "801": {"label_name": "\u2714 done"}, "802": {"label_name": ""},
+        "803": {"label_name": 7}, "804": "archive",
+    }  # fmt: skip
+    assert extras.labels(json.dumps(kept)) == ("archive", "\u2714 done")
+    assert extras.labels(json.dumps(list(kept.values()))) == ("archive", "\u2714 done")
+    assert extras.labels("null") == extras.labels("{") == ()

@@ -11,6 +11,7 @@ import bagit
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.publish import LocalVault
 from archiver.core.bag import Contact
+from archiver.core.extras import LABELS
 from archiver.core.lifecycle import Available, Fetched, Stored
 from archiver.core.model import ChannelId, Holding, Instant, Job, Link, Video, VideoId
 from archiver.records.inventory import COLUMNS
@@ -60,6 +61,7 @@ def test_the_inventory_has_a_line_for_each_stored_version(tmp_path: Path) -> Non
                 await archived(vault, ledger, Video(VideoId(8), "Plain"))
                 held = Holding(VideoId(7), "caption", "en-00", 1, "data/c.vtt", 1, "ab" * 32, NOW)
                 await ledger.add_holding(held, NOW)
+                await ledger.keep_answer(7, LABELS, '{"1": {"label_name": "=new"}}', NOW)
                 await ledger.meta_set(UNLISTED_KEY, "[8]")
                 await write_tag_files(vault, ledger, NOW)
 
@@ -71,7 +73,7 @@ def test_the_inventory_has_a_line_for_each_stored_version(tmp_path: Path) -> Non
     assert (one["id"], one["channel_id"], one["length_s"]) == ("7", "9", "12.5")
     assert (one["created"], one["added"]) == ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
     assert one["bytes"] == str(len(MP4))
-    assert one["captions"] == "en-00"
+    assert (one["captions"], one["labels"]) == ("en-00", "'=new")
     assert one["address"] == "https://video.ibm.com/recorded/7"
     assert (tmp_path / "archive" / one["path"]).read_bytes() == MP4
     assert (one["version"], one["vendor"]) == ("1", "listed")

@@ -11,6 +11,7 @@ import sqlite3
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.catalogue import PAGE
+from archiver.core.extras import LABELS, labels
 from archiver.core.model import ChannelId, Instant, JobKey, VideoId
 from archiver.core.summary import Failure
 from archiver.records.history import Happening, happening
@@ -26,15 +27,17 @@ def inventory(db: sqlite3.Connection, after: str) -> list[Inventoried]:
     """The next page of stored versions behind the path *after*, by path."""
     found = db.execute(
         f"SELECT {rows.VIDEO_COLUMNS}, {rows.HOLDING_COLUMNS}, "
+        "(SELECT raw FROM extra WHERE extra.video_id = holding.video_id AND name = ?), "
         f"(SELECT group_concat(other.variant) {_OTHER}), EXISTS (SELECT 1 {_GONE}) "
         "FROM holding JOIN video ON video.id = holding.video_id "
         "WHERE holding.path > ? AND holding.kind = 'video' ORDER BY holding.path LIMIT ?",
-        (after, PAGE),
+        (LABELS, after, PAGE),
     )
     return [
         Inventoried(
             rows.video_of(row[: rows.VIDEO_WIDTH]),
-            rows.holding_of(row[rows.VIDEO_WIDTH : -2]),
+            rows.holding_of(row[rows.VIDEO_WIDTH : -3]),
+            labels=labels(row[-3]) if row[-3] else (),
             captions=tuple(sorted(set((row[-2] or "").split(",")) - {""})),
             is_gone=bool(row[-1]),
         )
