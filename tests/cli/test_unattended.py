@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
 import signal
 import socket
 import stat
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +21,9 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from archiver.cli import app
+from archiver.commands import output
 from archiver.commands.reporting import kind_of
+from archiver.commands.watching import watcher
 from archiver.core.model import Instant, VideoId
 from archiver.core.summary import Deletion, Summary
 from tests.cli.processes import SLOW, SMALL, archiver, ended, start, vendor
@@ -175,6 +179,7 @@ def test_a_stop_is_told_and_is_no_failure(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_a_service_that_keeps_silent_holds_up_no_stop(tmp_path: Path) -> None:
     """It would take 20 s to believe that: longer than this test has patience."""
 
@@ -257,8 +262,29 @@ def test_the_doctor_looks_at_who_would_be_told(
     assert CANARY not in result.output
 
 
+def test_elsewhere_the_journals_format_is_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Priorities that nobody takes away would stand in somebody's file."""
+    told = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", told)
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    watcher({"log_format": "journal"}).said("a word")
+    assert re.fullmatch(r"[\d:]{8} note +a word\n", told.getvalue())
+
+
+def test_a_warning_on_a_broken_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L28: who does not listen changes nothing."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as broken:
+        monkeypatch.setattr(sys, "stderr", broken)
+        output.warn("a word")
+        monkeypatch.undo()
+        with contextlib.suppress(BrokenPipeError):
+            broken.close()
+
+
 def test_the_journal_is_given_priorities(tmp_path: Path) -> None:
-    """Where standard error leads straight into it; elsewhere the same option is plain text."""
+    """Where standard error leads straight into it, also to the words of a run that was refused."""
 
     async def story() -> None:
         async with house(tmp_path) as at:
@@ -277,12 +303,11 @@ def test_the_journal_is_given_priorities(tmp_path: Path) -> None:
             assert {line[:3] for line in lines} == {"<6>", "<3>"}
             assert sum(line.startswith("<6>archived ") for line in lines) == 4
             assert "<3>archiver: There are no credentials." in lines
-            plain = await at.night("--log-format", "journal", "--limit", "1", JOURNAL_STREAM="1:2")
-            assert (plain[0], plain[2]) == (0, "")
 
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_a_warning_that_nobody_hears_does_not_make_a_good_night_a_bad_one(tmp_path: Path) -> None:
     """L28: the log lacks lines, and standard error is shut as well."""
 
