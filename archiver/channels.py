@@ -90,7 +90,8 @@ class Channels:
             playlists.append(replace(each, videos=videos))
         text = json_bytes(channel_document(raw, playlists))
         files = [held for held in await self._ledger.extra_files(number) if held.kind == CHANNEL]
-        before = await self._vault.read_small(files[-1].path) if files else None
+        last = max(files, key=lambda held: held.version, default=None)
+        before = None if last is None else await self._vault.read_small(last.path)
         if before is None or is_changed(document_of(before), document_of(text)):
             revisions = Revisions(self._vault, self._ledger, self._clock, folder, CHANNEL)
             await revisions.put(number, CHANNEL, "json", text, "")

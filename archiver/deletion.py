@@ -14,7 +14,7 @@ from typing import Protocol
 import anyio
 
 from archiver.adapters.vendor.values import instant, mapping
-from archiver.core.extras import EXPIRATION
+from archiver.core.extras import EXPIRATION, NOT_THERE
 from archiver.core.model import NEVER, Instant, VideoId
 from archiver.errors import (
     AuthError,
@@ -56,7 +56,9 @@ async def ask(to: Answers, videos: Iterable[VideoId], most: int) -> dict[VideoId
         for number in waiting:
             try:
                 found[number] = await to.answer(number, EXPIRATION)
-            except (NotFoundError, DeniedError, BadAnswerError):
+            except (NotFoundError, DeniedError):
+                found[number] = NOT_THERE  # an answer too: nobody need ask again
+            except BadAnswerError:
                 pass  # of this video nobody tells
             except (WeatherError, AuthError):
                 ended = True  # the run finds out by itself what that means for it

@@ -49,8 +49,7 @@ class Gatherer:
         self.vendor, self.pictures, self.ledger = vendor, pictures, ledger
         self.vault, self.clock, self.purse = vault, clock, purse
         self.began_at = clock.now()
-        self._fields, self._fields_problem = anyio.Lock(), ""
-        self._has_fields = False
+        self._fields, self._has_fields = anyio.Lock(), False
         self._went_well = 0
         self._failed: Counter[str] = Counter()
         self._seen: dict[str, int] = {}  # how much had gone well when a call failed last
@@ -67,6 +66,8 @@ class Gatherer:
             await one.spend()
         except _StoppedError as stopped:
             return Lacking(self.clock.now(), stopped.due_at, str(stopped))
+        if one.hindered is not None:
+            return Lacking(self.clock.now(), one.hindered.due_at, str(one.hindered))
         now, problems = self.clock.now(), one.problems
         if problems or one.awaited:
             reason = "; ".join([*problems, *one.awaited])[:_REASON_MOST]
@@ -78,6 +79,7 @@ class Gatherer:
 
         Raises:
             BadAnswerError: the answer is none, or the call fails again and again tonight.
+            _HinderedError: this kind of call, or every one, has to wait.
             _StoppedError: no more calls for this video just now.
         """
         if self._failed[name] >= _BROKEN_AFTER:
@@ -92,26 +94,29 @@ class Gatherer:
             else:
                 self.purse.give_back()
             at = max(self._later(job), weather.retry_at or NOW)
-            raise _StoppedError(str(weather), at) from weather
+            raise _HinderedError(str(weather), at) from weather
         except (NotFoundError, DeniedError):
             answer = None
         self._went_well += 1
         self._failed.pop(name, None)
         return answer
 
-    async def fields(self, job: Job) -> str:
-        """Learn what the fields of the custom metadata are called, once a run; what went wrong."""
+    async def fields(self, job: Job) -> None:
+        """Learn what the fields of the custom metadata are called, once a run.
+
+        Raises:
+            BadAnswerError, _HinderedError, _StoppedError: as ``call``.
+        """
         async with self._fields:
             if not self._has_fields:
                 try:
                     raw = await self.call(FIELDS, self.vendor.metadata_fields, job)
-                except BadAnswerError as bad:
-                    self._fields_problem = f"{FIELDS}: {bad}"
-                else:
-                    told = extras.NOT_THERE if raw is None else raw
-                    await self.ledger.keep_answer(0, FIELDS, told, self.clock.now())
+                except BadAnswerError:
+                    self._failed[FIELDS] = _BROKEN_AFTER  # it would be the same for each video
+                    raise
+                told = extras.NOT_THERE if raw is None else raw
+                await self.ledger.keep_answer(0, FIELDS, told, self.clock.now())
                 self._has_fields = True
-            return self._fields_problem
 
     def _count(self, name: str) -> None:
         """A call failed by the weather: its own, if others went well since it failed before."""
@@ -133,6 +138,10 @@ class _StoppedError(Exception):
         self.due_at = due_at
 
 
+class _HinderedError(_StoppedError):
+    """Weather; other kinds of call may go on."""
+
+
 class _Round:
     """What is asked for one video."""
 
@@ -141,6 +150,7 @@ class _Round:
         self._number = job.key.video_id
         self._answers: dict[str, Answer] = {}
         self._revisions = Revisions(to.vault, to.ledger, to.clock, shelf.folder, shelf.stem)
+        self.hindered: _HinderedError | None = None
         self.problems: list[str] = []
         self.awaited: list[str] = []
 
@@ -155,7 +165,8 @@ class _Round:
             await self._learn_fields()
             await self._captions()
             await self._thumbnail()
-        await self._describe()
+        if self.hindered is None:
+            await self._describe()
 
     def _has(self, name: str) -> bool:
         """It was answered in this round, and the answer can stay."""
@@ -180,8 +191,8 @@ class _Round:
 
             try:
                 raw = await self._to.call(name, ask, self._job)
-            except BadAnswerError as bad:
-                self._note(f"{name}: {bad}")
+            except (BadAnswerError, _HinderedError) as problem:
+                self._note(name, problem)
                 continue
             await self._keep(name, extras.NOT_THERE if raw is None else raw)
             if name == extras.DETAILS and raw is None:
@@ -196,10 +207,14 @@ class _Round:
 
     async def _learn_fields(self) -> None:
         metadata = self._answers.get(extras.CUSTOM_METADATA)
-        if metadata is not None and metadata.raw not in (extras.NOT_THERE, "[]", "{}"):
-            problem = await self._to.fields(self._job)
-            if problem:
-                self._note(problem)
+        if metadata is None or metadata.raw in (extras.NOT_THERE, "[]", "{}"):
+            return
+        known = (await self._to.ledger.answers(0)).get(FIELDS)
+        if known is None or known.asked_at < rounds.round_at(self._job):
+            try:
+                await self._to.fields(self._job)
+            except (BadAnswerError, _HinderedError) as problem:
+                self._note(FIELDS, problem)
 
     async def _captions(self) -> None:
         found = self._answers.get(extras.CAPTIONS)
@@ -220,8 +235,8 @@ class _Round:
 
             try:
                 text = await self._to.call("caption", ask, self._job)
-            except BadAnswerError as bad:
-                self._note(f"caption {language}: {bad}")
+            except (BadAnswerError, _HinderedError) as problem:
+                self._note(f"caption {language}", problem)
                 continue
             if text is None:
                 await self._keep(VTT + language, extras.NOT_THERE)
@@ -241,7 +256,7 @@ class _Round:
         except NotFoundError:
             await self._keep(THUMBNAIL, extras.NOT_THERE)
         except (BadAnswerError, WeatherError) as problem:
-            self._note(f"{THUMBNAIL}: {problem}")
+            self._note(THUMBNAIL, problem)
         else:
             await self._revisions.put(self._number, THUMBNAIL, found.kind, found.content, THUMBNAIL)
 
@@ -260,6 +275,9 @@ class _Round:
         if is_changed(document_of(before), document_of(text)):
             await self._revisions.put(self._number, "details", "json", text, "")
 
-    def _note(self, problem: str) -> None:
+    def _note(self, name: str, problem: Exception) -> None:
         met("A40")
-        self.problems.append(problem)
+        if isinstance(problem, _HinderedError):
+            self.hindered = problem
+        else:
+            self.problems.append(f"{name}: {problem}")

@@ -43,12 +43,13 @@ class Revisions:
         files = [held for held in await self._ledger.extra_files(number) if held.kind == kind]
         own = [held for held in files if held.variant == variant or kind != "caption"]
         sha256, now = hashlib.sha256(content).hexdigest(), self._clock.now()
-        if own and own[-1].sha256 == sha256:
+        last = max(own, key=lambda held: held.version, default=None)
+        if last is not None and last.sha256 == sha256:
             if answer:
                 await self._ledger.keep_answer(number, answer, json.dumps(sha256), now)
             return
         first = 2 if kind == "details" else 1  # the first description came with the video
-        version = max((held.version + 1 for held in own), default=first)
+        version = first if last is None else last.version + 1
         path = f"{self._folder}/{file_name(self._stem, kind, variant, version)}"
         size = len(content)
         wanted = Holding(VideoId(number), kind, variant, version, path, size, sha256, now)
@@ -75,4 +76,4 @@ def newest(files: Sequence[Holding], version: int) -> Holding | None:
         for held in files
         if held.kind == "details" or (held.kind == "info" and held.version == version)
     ]
-    return told[-1] if told else None
+    return max(told, key=lambda held: (held.stored_at, held.version), default=None)

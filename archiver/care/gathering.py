@@ -69,6 +69,14 @@ def entries(root: str, paths: Iterable[str], manifest: Mapping[str, str]) -> Ite
             yield entry
 
 
+def told_captions(root: str, path: str) -> str:
+    """The caption tracks that a description tells, as JSON; nothing where it is damaged."""
+    try:
+        return json.dumps(json.loads(_small(root, path)[0])["captions"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
 def entry_of(root: str, path: str, manifest: Mapping[str, str]) -> Gathered | None:
     """What one sidecar tells; None where it is none of ours, or its video was never stored."""
     text, at = _small(root, path)
@@ -107,7 +115,7 @@ def unaccompanied(
             continue
         number, version = VideoId(int(named["id"])), int(named["version"] or 1)
         key = JobKey(number, variant=named["ext"], version=version)
-        seen = _seen(root, path)
+        seen = read_seen(root, path)
         if seen is None:
             continue
         size, sha256, at = seen
@@ -156,7 +164,7 @@ def _video_of(root: str, wanted: Holding, manifest: Mapping[str, str]) -> Holdin
             continue
         if size == held.bytes and manifest.get(held.path) == held.sha256:
             return held
-        seen = _seen(root, held.path)
+        seen = read_seen(root, held.path)
         if seen is not None and seen[:2] == (held.bytes, held.sha256):
             return held
         if seen is not None and seen[1] == manifest.get(held.path):  # the sidecar is the odd one
@@ -175,7 +183,7 @@ def is_told(root: str, path: str, sha256: str) -> bool:
 
 def is_whole(root: str, held: Holding) -> bool:
     """The file is what its record says, read to its end."""
-    seen = _seen(root, held.path)
+    seen = read_seen(root, held.path)
     return seen is not None and seen[:2] == (held.bytes, held.sha256)
 
 
@@ -187,7 +195,7 @@ def _size(root: str, path: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _seen(root: str, path: str) -> tuple[int, str, Instant] | None:
+def read_seen(root: str, path: str) -> tuple[int, str, Instant] | None:
     """Size, hash and time of a file, read to its end; None where that cannot be."""
     try:
         fd = open_below(root, path)

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from archiver.adapters.ledger import Gathered, SqliteLedger
 from archiver.adapters.publish import LocalVault
-from archiver.care import gathering
-from archiver.core.model import Instant
+from archiver.care import beside, gathering
+from archiver.core.model import Holding, Instant, VideoId
 from archiver.core.naming import file_name
 from archiver.errors import LedgerLostError
 from archiver.met import met
@@ -47,7 +47,7 @@ async def rebuild(
     await vault.forget(_FRESH)
     private = Path(dest) / ".archiver"
     manifest = await _thread(partial(gathering.manifest_of, dest))
-    known = set[str]()
+    known = dict[str, VideoId]()
     async with await SqliteLedger.open(private / _FRESH) as ledger:
         paths = partial(gathering.sidecars, dest)
         told = gathering.entries(dest, paths(), manifest)
@@ -55,10 +55,12 @@ async def rebuild(
         alone = [path for path in manifest if path not in known]
         rest = gathering.unaccompanied(dest, alone, manifest)
         count += await _adopt_all(ledger, _noted(rest, known), now)
+        found = beside.extras(dest, beside.files(dest), manifest, known)
+        await _adopt_files(ledger, found, known, now)
         await ledger.meta_set(REBUILT, str(now))
     # Said before it is in its place: a crash in between begins anew, and is told anew.
     say(f"{why} It is rebuilt from the archive's files: {count} videos come back.")
-    if lost := len(set(manifest) - known):
+    if lost := len(manifest.keys() - known.keys()):
         say(f"{lost} files of the manifest are gone or nobody's, and cannot be taken in.")
     kept = await vault.swap(_FRESH, name)
     met("L31")
@@ -86,11 +88,13 @@ async def catch_up(
     if not unknown:
         return
     sidecars = [path for path in unknown if path.endswith(gathering.SIDECAR)]
-    known = set[str]()
+    known = dict[str, VideoId]()
     told = gathering.entries(dest, sidecars, manifest)
     count = await _adopt_all(ledger, _noted(told, known), now)
     alone = [path for path in unknown if path not in known]
-    count += await _adopt_all(ledger, gathering.unaccompanied(dest, alone, manifest), now)
+    rest = gathering.unaccompanied(dest, alone, manifest)
+    count += await _adopt_all(ledger, _noted(rest, known), now)
+    await _adopt_files(ledger, beside.extras(dest, unknown, manifest, known), known, now)
     if count:
         met("L34")
         say(f"The ledger is older than the archive: {count} videos that stand there were taken in.")
@@ -122,9 +126,10 @@ def _complete(dest: str, places: Sequence[tuple[str, str, str, int]]) -> list[Ga
     return found
 
 
-def _noted(found: Iterable[Gathered], known: set[str]) -> Iterator[Gathered]:
+def _noted(found: Iterable[Gathered], known: dict[str, VideoId]) -> Iterator[Gathered]:
     for each in found:
-        known.update(held.path for held in each.holdings)
+        known[each.folder] = each.key.video_id
+        known.update({held.path: held.video_id for held in each.holdings})
         yield each
 
 
@@ -133,6 +138,14 @@ async def _adopt_all(ledger: SqliteLedger, found: Iterator[Gathered], now: Insta
     while batch := await _thread(lambda: list(islice(found, _BATCH))):
         count += await ledger.adopt(batch, now)
     return count
+
+
+async def _adopt_files(
+    ledger: SqliteLedger, found: Iterator[Holding], known: dict[str, VideoId], now: Instant
+) -> None:
+    while batch := await _thread(lambda: list(islice(found, _BATCH))):
+        known.update({held.path: held.video_id for held in batch})
+        await ledger.adopt_files(batch, now)
 
 
 async def _thread(work: Callable[[], T]) -> T:

@@ -125,10 +125,15 @@ def file_name(stem: str, kind: str, variant: str, version: int) -> str:
     if kind == "chat":
         return f"{named}.chat.json"
     if kind == "caption":
-        return f"{named}.{_slug(variant)[:LANGUAGE_MOST].rstrip('-') or 'und'}.vtt"
+        return f"{named}.{language_slug(variant)}.vtt"
     if variant not in _EXTENSIONS.get(kind, ()):
         raise ValueError(f"no name for a file of kind {kind!r} and variant {variant!r}")
     return f"{named}.{variant}"
+
+
+def language_slug(language: str) -> str:
+    """A language as a file's name has it."""
+    return _slug(language)[:LANGUAGE_MOST].rstrip("-") or "und"
 
 
 def part_name(key: JobKey) -> str:

@@ -31,6 +31,18 @@ def adopt(db: sqlite3.Connection, found: Iterable[Gathered], at: Instant) -> int
     return sum(_adopt(db, each, at) for each in found)
 
 
+def adopt_files(db: sqlite3.Connection, found: Iterable[Holding], at: Instant) -> int:
+    """Take in what stands beside videos; how many files were not known."""
+    count = 0
+    for held in found:
+        if db.execute("SELECT 1 FROM holding WHERE path = ?", (held.path,)).fetchone() is None:
+            rows.insert_holding(db, held)
+            key = JobKey(held.video_id, held.kind, held.variant, held.version)
+            rows.insert_event(db, key, "Found", rows.payload_of_holding(held), at)
+            count += 1
+    return count
+
+
 def _adopt(db: sqlite3.Connection, each: Gathered, at: Instant) -> int:
     video, own = each.video, each.holdings[0]
     known = "SELECT 1 FROM holding WHERE path = ?"

@@ -145,6 +145,10 @@ class SqliteLedger(Reader):
         """Take in what stands in the archive already; how many videos became archived by that."""
         return await self._writer.write(functools.partial(adoption.adopt, found=found, at=at))
 
+    async def adopt_files(self, found: Sequence[Holding], at: Instant) -> int:
+        """Take in small files that stand in the archive already; how many were unknown."""
+        return await self._writer.write(functools.partial(adoption.adopt_files, found=found, at=at))
+
     async def add_holding(self, holding: Holding, at: Instant) -> None:
         """Record a file that was written beside an archived video."""
         await self._writer.write(functools.partial(standing.add_holding, holding=holding, at=at))
