@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Archive,
         ArchiverError,
         AuthError,
+        Contact,
         DestinationError,
         Filter,
         Instant,
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Account", "Archive", "ArchiverError", "AuthError", "DestinationError", "Filter", "Instant",
-    "ListingError", "Run", "RunEvent", "RunOptions", "Secret", "SettingsError", "Summary",
-    "__version__", "load_account",
+    "Account", "Archive", "ArchiverError", "AuthError", "Contact", "DestinationError", "Filter",
+    "Instant", "ListingError", "Run", "RunEvent", "RunOptions", "Secret", "SettingsError",
+    "Summary", "__version__", "load_account",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import anyio
 from archiver import archive, settings
 from archiver.account import Account, Secret
 from archiver.archive import CatalogueRow, Check, PlanReport, RunOptions, StatusReport, VerifyReport
+from archiver.core.bag import Contact
 from archiver.core.lifecycle import Event
 from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobState, VideoId
 from archiver.core.selection import Filter, Source, parse_source, unique
@@ -35,9 +36,9 @@ from archiver.opening import REAL, Surroundings
 from archiver.records.history import Happening
 
 __all__ = [
-    "Account", "Archive", "ArchiverError", "AuthError", "DestinationError", "Filter", "Instant",
-    "ListingError", "Run", "RunEvent", "RunOptions", "Secret", "SettingsError", "Summary",
-    "load_account",
+    "Account", "Archive", "ArchiverError", "AuthError", "Contact", "DestinationError", "Filter",
+    "Instant", "ListingError", "Run", "RunEvent", "RunOptions", "Secret", "SettingsError",
+    "Summary", "load_account",
 ]  # fmt: skip
 log = logging.getLogger(__name__)
 _ALL = RunOptions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
 import re
 import shlex
@@ -163,6 +164,7 @@ def test_every_public_name_and_event_is_documented() -> None:
     told = set(re.findall(r"`([A-Za-z_]+)`", page("library.md")))
     assert {*archiver.__all__} - {"__version__"} <= told
     assert {kind.__name__ for kind in get_args(archiver.RunEvent)} <= told
+    assert {field.name for field in dataclasses.fields(archiver.RunOptions)} <= told
     methods = {name for name in vars(archiver.Archive) if not name.startswith("_")} - {"open"}
     for name in methods:
         assert re.search(rf"^\| `(await )?{name}\(", page("library.md"), re.MULTILINE), name

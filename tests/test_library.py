@@ -59,6 +59,22 @@ def test_a_run_tells_all_that_happens(tmp_path: Path) -> None:
     assert Note("3 of 3 listed videos are selected") in heard
 
 
+def test_whoever_listens_late_hears_all_and_held_up_nothing(tmp_path: Path) -> None:
+    """The run ended without him; of bytes he hears one sum a file."""
+
+    async def story() -> list[RunEvent]:
+        async with emulator(**LONG) as vendor, opened(tmp_path, vendor) as archive:
+            run = archive.run()
+            await run.ended()
+            return [event async for event in run]
+
+    heard = hastily(story())
+    assert len([event for event in heard if isinstance(event, Archived)]) == 3
+    sums = [event.bytes for event in heard if isinstance(event, Received)]
+    assert len(sums) == 3
+    assert all(count >= 300_000 for count in sums)
+
+
 def test_a_step_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
     """A program can show what the console shows."""
 

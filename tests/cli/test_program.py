@@ -109,6 +109,21 @@ def test_a_shell_understands_its_completion(shell: str) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
+def test_a_tab_in_bash_completes() -> None:
+    """The whole way: the script, the program that it asks, and what the shell makes of it."""
+    program = Path(sys.executable).with_name("archiver")
+    pressed = (
+        f"COMP_WORDS=({program} verify --rep); COMP_CWORD=2; _archiver_completion {program}; "
+        'echo "${COMPREPLY[*]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{archiver('completion', 'bash').stdout}\n{pressed}"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("--repair\n", "")
+
+
 def walk(above: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
     """A command and all below it, by what has to be typed."""
     yield " ".join(words), above

@@ -73,7 +73,7 @@ def told(event: RunEvent) -> str:
 
 def test_every_public_name_is_there_and_explained() -> None:
     """``from archiver import ...`` brings each of them, with a docstring, and dir() shows them."""
-    assert len(archiver.__all__) <= 16, "a front door, not a warehouse"
+    assert len({*archiver.__all__} - {"__version__"}) <= 16, "a front door, not a warehouse"
     for name in archiver.__all__:
         assert name in dir(archiver)
         if name not in ("__version__", "RunEvent", "Instant"):
