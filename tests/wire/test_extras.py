@@ -10,7 +10,7 @@ from aiohttp import web
 
 from archiver.core import extras
 from archiver.core.model import ChannelId, JobKey, VideoId
-from archiver.errors import NotFoundError, WeatherError
+from archiver.errors import BadAnswerError, NotFoundError, WeatherError
 from tests.wire.door import START, Asked, Clock, Door, reply, visit
 from tests.wire.test_vendor_emulated import emulated
 
@@ -60,20 +60,20 @@ def test_a_part_that_fails_holds_back_itself_alone() -> None:
     async def story() -> None:
         clock = Clock()
         async with Door(answer).open() as door, visit(door, clock) as client:
-            for _ in range(5):
-                with pytest.raises(WeatherError):
+            for _ in range(20):
+                with pytest.raises(BadAnswerError, match="500"):
                     await client.extras.answer(VIDEO, "captions")
                 assert await client.extras.answer(VIDEO, "chapters") == "[]"
                 assert client.allowance().calls > 0
                 await client.status(JobKey(VIDEO))
-            assert len(door.calls("captions")) == 1, "left alone for the first second"
-            assert clock.at == START, "nobody waited"
+            assert len(door.calls("captions")) == 4, "left alone for longer and longer"
+            assert clock.at <= START + 1 + 2 + 4, "nobody waits longer than for the rate limit"
             [gate] = [gate for gate in client.weather.gates if not client.weather.is_open(gate)]
             assert gate == f"{door.url} (captions)"
-            clock.at += 1.5
-            with pytest.raises(WeatherError):
+            clock.at += 10
+            with pytest.raises(BadAnswerError):
                 await client.extras.answer(VIDEO, "captions")
-            assert len(door.calls("captions")) == 2, "and then asked again"
+            assert len(door.calls("captions")) == 5, "and then asked again"
             [trouble] = client.troubles()
             assert "500" in trouble.reason
 
@@ -102,20 +102,12 @@ def test_an_outage_is_seen_as_one() -> None:
 
 
 def test_a_part_is_asked_again_after_its_trouble() -> None:
-    """One answer, even a refusal, opens its gate."""
-
-    def answer(asked: Asked) -> web.Response:
-        return reply({}, 502) if len(door_calls) == 0 else reply({"error": "not_found"}, 404)
-
-    door_calls: list[str] = []
+    """A moment later, once; one answer, even a refusal, opens its gate."""
+    left = [reply({}, 502), reply({"error": "not_found"}, 404)]
 
     async def story() -> None:
         clock = Clock()
-        async with Door(answer).open() as door, visit(door, clock) as client:
-            with pytest.raises(WeatherError):
-                await client.extras.caption(VIDEO, "en-00")
-            door_calls.append("one")
-            clock.at += 1.5
+        async with Door(lambda _: left.pop(0)).open() as door, visit(door, clock) as client:
             with pytest.raises(NotFoundError):
                 await client.extras.caption(VIDEO, "en-00")
             assert all(client.weather.is_open(gate) for gate in client.weather.gates)

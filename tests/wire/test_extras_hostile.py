@@ -171,7 +171,7 @@ def test_details_are_about_what_was_asked_for() -> None:
 
 
 def test_what_is_no_caption_is_not_taken() -> None:
-    """S07: it would stand in the archive as one.  A page is from somebody on the way."""
+    """S07: it would stand in the archive as one."""
     refused = (
         b"", b"\n", b"WEBVTTX\n", b"webvtt\n", b"1\n00:00:00,000 --> 00:00:01,000\nSRT\n",
         b'{"error": "not_found"}', b"\xff\xd8\xff\xe0", b"PK\x03\x04", b" WEBVTT\n",
@@ -180,8 +180,7 @@ def test_what_is_no_caption_is_not_taken() -> None:
     pages = (b"<html>log in</html>", b"\n<!DOCTYPE html>", b"<?xml?><a/>")
     ask: Story = lambda ask: ask.caption(VIDEO, "en-00")  # noqa: E731
     found = fates([(body, ask) for body in (*refused, *pages)])
-    kinds = [BadAnswerError] * len(refused) + [WeatherError] * len(pages)
-    assert [type(error) for error in found] == kinds
+    assert {type(error) for error in found} == {BadAnswerError}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import NoReturn
 from urllib.parse import urlencode
 
 import aiohttp
@@ -25,7 +24,7 @@ from archiver.adapters.clock import WaitingClock
 from archiver.adapters.descriptors import NO_MORE
 from archiver.adapters.http import origin_of, read_body
 from archiver.adapters.vendor import trouble, wire
-from archiver.adapters.vendor.gates import Gates
+from archiver.adapters.vendor.gates import Gates, PartError
 from archiver.adapters.vendor.pace import SOON_S, Pace, Place, Purpose
 from archiver.adapters.vendor.token import TokenSource
 from archiver.core import thrift
@@ -65,6 +64,11 @@ class Answer:
         """The host or something on the way is in trouble (a login page redirects)."""
         away = self.status >= 500 or 300 <= self.status < 400 or self.status in OUTSIDE
         return away or self.is_page
+
+    @property
+    def is_error(self) -> bool:
+        """It is weather that may be one part's of the API alone."""
+        return self.status >= 500 or self.is_page
 
     @property
     def is_page(self) -> bool:
@@ -123,7 +127,7 @@ class Caller:
             WeatherError, NotFoundError, DeniedError, BadAnswerError, AuthError.
         """
         address = self._address + path + (f"?{urlencode(params)}" if params else "")
-        gates = Gates(self.weather, self.host, f"{self.host} ({part})" if part else None)
+        gates = self.gates(part)
         self._entered += 1
         try:
             async with AsyncExitStack() as places:
@@ -133,13 +137,17 @@ class Caller:
                 for turn in range(2):
                     answer = await self._once(method, address, purpose, patience_s, gates)
                     if isinstance(answer, Answer):
-                        return self._judged(answer)
+                        return self._judged(answer, gates)
                     if turn == 0:
                         self._tokens.refused(answer)
         finally:
             self._entered -= 1
         met("A02")
         raise AuthError("The API refuses a token that was issued a moment ago.")
+
+    def gates(self, part: str = "") -> Gates:
+        """What a call of that part has to pass; "" for the API's main calls."""
+        return Gates(self.weather, self.host, f"{self.host} ({part})" if part else None)
 
     def allowance(self) -> Allowance:
         """What rate limit, weather and the places for calls leave right now."""
@@ -172,7 +180,7 @@ class Caller:
     ) -> Answer | Mapping[str, str]:
         """Send once.  The header that was sent: a 401, the token in it is refused."""
         if gates.closed_until(self.clock.now()) > self.clock.now():
-            self._hindered(gates)
+            raise gates.hindered(self.clock.now())
         was_fresh = self._tokens.is_fresh(self.clock.now())
         place = await self._pace.enter(purpose, self.host, patience_s)
         try:
@@ -181,16 +189,11 @@ class Caller:
                 met("A06")
             head = await self._tokens.authorize(address)
             if not gates.may_try(self.clock.now()):
-                self._hindered(gates)
+                raise gates.hindered(self.clock.now())
             answer = await self._send(method, address, head, place, gates)
         finally:
             place.leave()
         return head if answer.status == 401 and not answer.is_page else answer
-
-    def _hindered(self, gates: Gates) -> NoReturn:
-        now = self.clock.now()
-        how = f"API: {gates.reason(now)}"
-        raise WeatherError(self.host, how, gates.closed_until(now), sent=False)
 
     async def _send(
         self, method: str, address: str, head: Mapping[str, str], place: Place, gates: Gates
@@ -237,14 +240,14 @@ class Caller:
         if is_sent:
             self._thrift = thrift.failed(self._thrift)
             retry_at = Instant(max(retry_at or now, now + self._thrift.pause_s))
-        answered = answer is not None and (answer.status >= 500 or answer.is_page)
-        gates.failed(now, retry_at, how, answered=answered)
+        gates.failed(now, retry_at, how, answered=answer is not None and answer.is_error)
 
-    def _judged(self, answer: Answer) -> bytes:
+    def _judged(self, answer: Answer, gates: Gates) -> bytes:
         status, body = answer.status, answer.body
         if answer.is_weather:
+            kind = PartError if answer.is_error and gates.is_parts_own else WeatherError
             how = f"API: {answer.how}"
-            raise WeatherError(self.host, how, answer.retry_at, sent=answer.had_effect)
+            raise kind(self.host, how, answer.retry_at, sent=answer.had_effect)
         if body is None:
             met("A35")
             raise BadAnswerError("the API's answer is longer than 16 MiB")

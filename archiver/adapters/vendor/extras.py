@@ -1,6 +1,7 @@
 """What else the vendor says of a video and of a channel: small answers, one call each.
 
-Rule 1: a call is made once; who wants it again asks on another night.
+Rule 1: a call is made once; who wants it again asks on another night.  Only an error of its own
+        kind of answer is tried once more, a moment later; then it is a bad answer.
 Rule 2: nothing but Misfortune and AuthError leaves, whatever the bytes (``wire_extras``).
 Rule 3: a kind of answer that fails holds back its own kind alone; a video's details and channels
         fail as the whole API does, so that an outage is noticed.
@@ -14,7 +15,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from archiver.adapters.vendor import wire, wire_extras
-from archiver.adapters.vendor.call import Caller
+from archiver.adapters.vendor.call import PATIENCE_S, Caller
+from archiver.adapters.vendor.gates import PartError
 from archiver.adapters.vendor.listing import Query, next_params
 from archiver.core import extras
 from archiver.core.extras import Playlist
@@ -106,6 +108,20 @@ class ExtrasClient:
         raise BadAnswerError(f"the pages of {query.path} have no end")
 
     async def _get(
-        self, path: str, params: Mapping[str, str] | None = None, part: str = ""
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        part: str = "",
+        *,
+        again: bool = False,
     ) -> bytes:
-        return await self._caller.call("GET", path, "extras", params, part=part)
+        caller = self._caller
+        try:
+            return await caller.call("GET", path, "extras", params, part=part)
+        except PartError as error:
+            now = caller.clock.now()
+            at = caller.gates(part).closed_until(now)
+            if again or at - now > PATIENCE_S:
+                raise BadAnswerError(f"{error}, while the rest of it does well") from error
+            await caller.clock.sleep_until(at)
+        return await self._get(path, params, part, again=True)

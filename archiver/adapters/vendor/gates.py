@@ -14,7 +14,12 @@ from dataclasses import dataclass
 
 from archiver.core.model import Instant
 from archiver.core.weather import Weather
+from archiver.errors import WeatherError
 from archiver.met import met
+
+
+class PartError(WeatherError):
+    """A part of the API fails while its host does well; never leaves ``adapters.vendor``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,20 @@ class Gates:
         for gate in self._all():
             self.weather.let_go(gate)
 
-    def reason(self, now: Instant) -> str:
-        """How the gate that holds the call back failed last."""
-        is_parts = self.part is not None and self.weather.closed_until(self.host, now) <= now
-        return self.weather.reason(self.part if self.part is not None and is_parts else self.host)
+    def hindered(self, now: Instant) -> WeatherError:
+        """The error of a call that may not pass: nothing was sent."""
+        if self.part is None or self.weather.closed_until(self.host, now) > now:
+            kind, gate = WeatherError, self.host
+        else:
+            kind, gate = PartError, self.part
+        how = f"API: {self.weather.reason(gate)}"
+        return kind(self.host, how, self.closed_until(now), sent=False)
+
+    @property
+    def is_parts_own(self) -> bool:
+        """The part is in trouble, and its host is not."""
+        is_shut = self.part is not None and not self.weather.is_open(self.part)
+        return is_shut and self.weather.is_open(self.host)
 
     def _all(self) -> tuple[str, ...]:
         return (self.host,) if self.part is None else (self.host, self.part)
