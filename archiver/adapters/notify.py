@@ -7,12 +7,9 @@ Rule 2: the addresses are secrets: neither our messages nor Apprise's own log te
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
 
 from archiver.account import Secret
 from archiver.errors import SettingsError
-
-_KINDS: Final = {"failure": "failure", "warning": "warning", "success": "success"}
 
 
 class Notifier:
@@ -34,9 +31,11 @@ class Notifier:
                 "Run: pip install 'archiver[notify]'",
             ) from error
         logging.getLogger("apprise").disabled = True
-        self._all: Any = apprise.Apprise()
+        # One each: several in one would be asked by threads for which the program's end waits.
+        self._each: list[apprise.Apprise] = []
         for number, address in enumerate(addresses.reveal().split(), 1):
-            if not self._all.add(address):
+            self._each.append(apprise.Apprise())
+            if not self._each[-1].add(address):
                 raise SettingsError(
                     f"ARCHIVER_NOTIFY: address {number} is none that Apprise knows.",
                     "They look like mailto://… or ntfy://…, with blanks between them.",
@@ -48,5 +47,9 @@ class Notifier:
         Returns:
             Why not everybody got it; "" where all did.
         """
-        sent = self._all.notify(body=body, title=title, notify_type=_KINDS[kind])
-        return "" if sent else "not every service took it"
+        sent = [
+            # Told that it is plain text, a service of HTML keeps its lines and signs.
+            each.notify(body=body, title=title, notify_type=kind, body_format="text")
+            for each in self._each
+        ]
+        return "" if all(sent) else "not every service took it"

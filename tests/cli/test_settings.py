@@ -195,3 +195,33 @@ def test_insecure_http_is_switched_by_either(write: Write, text: str, allowed: b
     assert account(file, ARCHIVER_ALLOW_INSECURE_HTTP=text).allow_insecure_http is allowed
     with pytest.raises(SettingsError):
         account(file, ARCHIVER_ALLOW_INSECURE_HTTP="perhaps")
+
+
+def outlet(name: str, file: settings.SettingsFile, **env: str) -> str:
+    """An address of somebody who is told of nights."""
+    return settings.outlet(name, file, env)[0].reveal()
+
+
+def test_whoever_is_told_of_nights_is_set_like_a_credential(write: Write, tmp_path: Path) -> None:
+    """In the environment, in the settings file, or in a file of its own; several one a line."""
+    (tmp_path / "ping").write_text(f"https://example.org/{CANARY}\n")
+    (tmp_path / "ping").chmod(0o600)
+    file = settings.load(write(f'ping_file = "ping"\nnotify = """json://a\n  ntfy://{CANARY}"""'))
+    assert outlet("ping", file) == f"https://example.org/{CANARY}"
+    assert outlet("notify", file) == f"json://a ntfy://{CANARY}"
+    assert outlet("ping", file, ARCHIVER_PING="http://hc.lan/1") == "http://hc.lan/1"
+    assert outlet("ping", settings.SettingsFile()) == ""
+    assert CANARY not in repr(file)
+    with pytest.raises(SettingsError, match="open to other users") as caught:
+        settings.load(write(f'ping = "https://example.org/{CANARY}"', 0o644))
+    assert CANARY not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "address", [CANARY, f"ftp://{CANARY}", f"https://me:{CANARY}@a", f"https://a/{CANARY} \u00fc"]
+)
+def test_an_address_that_cannot_be_pinged_is_refused_without_it(address: str) -> None:
+    """Whoever knows it could write to it."""
+    with pytest.raises(SettingsError, match="ARCHIVER_PING") as caught:
+        outlet("ping", settings.SettingsFile(), ARCHIVER_PING=address)
+    assert CANARY not in str(caught.value) + caught.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -107,7 +108,7 @@ def test_one_that_keeps_silent_is_given_up() -> None:
         assert Ping(Secret(url), None, None).tell(timeout_s=0.05) == "it does not answer"
 
 
-def test_messages_go_to_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_go_to_every_address() -> None:
     """Apprise sends them; one that did not take it is told."""
 
     async def story(service: Service) -> None:
@@ -121,6 +122,19 @@ def test_messages_go_to_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = with_service(story).asked
     assert sorted(path for _, path, _ in asked[:2]) == ["/b", f"/{CANARY}"]
     assert any(b'"type": "failure"' in body and b"<b> &" in body for _, _, body in asked[:2])
+
+
+def test_a_service_of_html_keeps_lines_and_signs() -> None:
+    """Titles hold anything; mail is HTML unless told otherwise."""
+
+    async def story(service: Service) -> None:
+        html = Notifier(Secret(f"json{service.url.removeprefix('http')}/a?format=html"))
+        assert await asyncio.to_thread(html.tell, "a title", "one\n<two> & three", "failure") == ""
+
+    ((_, _, body),) = with_service(story).asked
+    told = json.loads(body)["message"]
+    assert "<br" in told
+    assert "&lt;two&gt; &amp; three" in told.replace("&nbsp;", " ")
 
 
 def test_an_address_that_apprise_does_not_know_is_named_by_its_number_alone(
