@@ -14,16 +14,18 @@ from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
 from archiver.core.extras import may_be_deleted
 from archiver.core.learning import Learnt
-from archiver.core.listing import listed, looks_replaced
+from archiver.core.listing import Change, Known, listed, looks_replaced
 from archiver.core.model import NEVER, Instant, Job, JobState, Video, VideoId
+from archiver.core.naming import TEMPLATE, Names, file_name
 from archiver.core.summary import SCHEMA, ApiCalls, iso
 from archiver.deletion import ask, deleted_at
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
-from archiver.opening import RunOptions, connected, has_ledger, reading, standing
+from archiver.opening import RunOptions, connected, has_ledger, reading, standing, template_of
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
+_NAMES_MOST = 5
 _PAGE = 1_000  # videos in memory at a time
 _CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
 
@@ -42,6 +44,7 @@ class PlanReport:
     seconds_expected: float = 0.0
     disk_free: int | None = None
     first_to_be_deleted: dict[str, Any] | None = None
+    names: list[str] = field(default_factory=list)
     wanted: dict[VideoId, Video] = field(default_factory=dict)  # what is to be archived
 
     def as_json(self) -> dict[str, Any]:
@@ -57,7 +60,14 @@ class PlanReport:
             "seconds_expected": self.seconds_expected,
             "disk": {"free": self.disk_free, "needed": self.bytes_to_fetch},
             "first_to_be_deleted": self.first_to_be_deleted,
+            "names_preview": self.names,
         }  # fmt: skip
+
+    def take(self, change: Change, before: Known | None, video: Video, typical_bytes: int) -> None:
+        """Count one listed video in, by what a run would make of it."""
+        job = change.job or (before.job if before else None)
+        if job is not None:
+            self.add(change.word, job, video, typical_bytes)
 
     def add(self, word: str, job: Job, video: Video, typical_bytes: int) -> None:
         """Count one selected video in."""
@@ -118,15 +128,15 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
             options.sources, options.filter,
             accept_shrunk=options.accept_shrunk, whole=options.full_listing,
         )  # fmt: skip
+        preview = await _Preview.of(ledger, options)
         try:
             async for batch in batches:
                 known = await ledger.known([v.id for v in batch], options.variant) if ledger else {}
                 for video in batch:
                     before = known.get(video.id)
                     change = listed(before, video, clock.now(), options.variant)
-                    job = change.job or (before.job if before else None)
-                    if job is not None:
-                        report.add(change.word, job, video, learnt.typical_bytes)
+                    report.take(change, before, video, learnt.typical_bytes)
+                await preview.add(report.names, [v for v in batch if v.id not in known])
             if ledger is not None:
                 await _remember(report, lister.remembered, ledger, options, learnt)
         except WeatherError as weather:
@@ -142,6 +152,39 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
     rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
     report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """What new videos would be called."""
+
+    ledger: SqliteLedger | None
+    names: Names
+    variant: str
+
+    @classmethod
+    async def of(cls, ledger: SqliteLedger | None, options: RunOptions) -> _Preview:
+        """Names as a run with *options* would choose them.
+
+        Raises:
+            SettingsError: the archive's videos are called by another template already.
+        """
+        wanted = options.name
+        template = wanted or TEMPLATE if ledger is None else await template_of(ledger, wanted)
+        return cls(ledger, Names(template), options.variant)
+
+    async def add(self, names: list[str], fresh: Sequence[Video]) -> None:
+        """Add the paths of the first few *fresh* videos to *names*."""
+        names += [await self.path(video) for video in fresh[: _NAMES_MOST - len(names)]]
+
+    async def path(self, video: Video) -> str:
+        """Where a new video's file would stand, below DEST."""
+        number, kept = video.channel_id, None
+        if self.ledger is not None and number is not None:
+            kept = await self.ledger.channel_folder(number)
+        folder = kept or self.names.channel_folder(number, video.channel_title)
+        place = self.names.place_for(video, folder)
+        return f"{place.folder}/{file_name(place.stem, 'video', self.variant, 1)}"
 
 
 async def _remember(

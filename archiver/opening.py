@@ -186,10 +186,21 @@ def _require_ledger(dest: str) -> None:
 
 async def _template(ledger: SqliteLedger, wanted: str | None) -> str:
     """How this archive calls its videos, which is chosen before the first and then kept."""
+    template = await template_of(ledger, wanted)
+    if wanted and await ledger.meta_get(_TEMPLATE_KEY) is None:
+        await ledger.meta_set(_TEMPLATE_KEY, template)
+    return template
+
+
+async def template_of(ledger: SqliteLedger, wanted: str | None) -> str:
+    """How this archive calls its videos, or would where *wanted* may still be chosen.
+
+    Raises:
+        SettingsError: they are called by another template already.
+    """
     kept = await ledger.meta_get(_TEMPLATE_KEY)
     is_open = await ledger.meta_get(REBUILT) or not sum((await ledger.all_counts()).values())
     if kept is None and wanted and is_open:
-        await ledger.meta_set(_TEMPLATE_KEY, wanted)
         return wanted
     if wanted and wanted != (kept or TEMPLATE):
         raise SettingsError(

@@ -159,6 +159,12 @@ variant = option(
     show_default=True,
     help="Which downloadable version.",
 )
+naming_template = option(
+    "--name",
+    type=NAME,
+    metavar="TEMPLATE",
+    help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
+)
 quiet = option("--quiet", "-q", is_flag=True, help="Say only warnings and errors.")
 verbose = option("--verbose", "-v", is_flag=True, help="Say every step.")
 

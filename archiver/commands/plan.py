@@ -30,6 +30,7 @@ _EXAMPLES = examples(
 @options.choosing
 @options.destination()
 @options.variant
+@options.naming_template
 @believing
 @options.as_json
 @options.quiet
@@ -56,7 +57,7 @@ def show(given: dict[str, Any], sources: options.Sources, account: Account) -> i
     if given["json"]:
         output.as_json(answer)
     else:
-        for text in lines(answer):
+        for text in (*lines(answer), *(names(answer) if given["name"] else ())):
             output.line(text)
     return 0
 
@@ -80,3 +81,12 @@ def lines(answer: Mapping[str, Any]) -> Iterable[str]:
     if first := answer["first_to_be_deleted"]:
         title = safe(first["title"])
         yield f"The vendor deletes {first['video']} ({title}) first: {local(first['at'])}."
+
+
+def names(answer: Mapping[str, Any]) -> Iterable[str]:
+    """What the first new videos would be called."""
+    if preview := answer["names_preview"]:
+        yield "The first new videos would be called:"
+        yield from (f"  {safe(path)}" for path in preview)
+    else:
+        yield "No video is new: names stay as they are."

@@ -76,12 +76,7 @@ _EXAMPLES = examples(
     metavar="SPAN",
     help="Give up after so long without any progress.",
 )
-@option(
-    "--name",
-    type=options.NAME,
-    metavar="TEMPLATE",
-    help="How a new archive calls its videos.  [default: {date} {title} [{id}]]",
-)
+@options.naming_template
 @options.contact
 @option("--no-extras", is_flag=True, help="Videos only: no thumbnails, captions, details.")
 @option(

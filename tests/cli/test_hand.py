@@ -192,3 +192,30 @@ def test_a_lost_identity_is_told_before_the_night(tmp_path: Path) -> None:
                 assert (code, "archive-id" in said) == (4, True), command
 
     asyncio.run(story())
+
+
+def test_names_are_previewed_and_made_as_they_were_shown(tmp_path: Path) -> None:
+    """By `plan --name`, before an archive is made; later only by the template that it has."""
+
+    async def story() -> None:
+        to, template = str(tmp_path / "a"), "{title} ({date}) [{id}]"
+        async with vendor(SMALL) as env:
+            asked = ["plan", "account", "--to", to]
+            code, out, _ = await archiver(*asked, "--name", template, "--json", env=env)
+            preview = json.loads(out)["names_preview"]
+            assert code == 0
+            assert len(preview) == 4
+            shown = (await archiver(*asked, "--name", template, env=env))[1]
+            assert all(f"  {path}\n" in shown for path in preview)
+            assert os.listdir(tmp_path) == []
+            run = ["run", "account", "--to", to, "--name", template]
+            assert (await archiver(*run, env=env))[0] == 0
+            _, out, _ = await archiver("list", to, "--json", env=env)
+            made = {json.loads(line)["path"] for line in out.splitlines()}
+            assert set(preview) <= made
+            code, shown, _ = await archiver(*asked, "--name", template, env=env)
+            assert "No video is new" in shown
+            code, _, said = await archiver(*asked, "--name", "{date} [{id}]", env=env)
+            assert (code, "which is kept" in said) == (2, True)
+
+    asyncio.run(story())

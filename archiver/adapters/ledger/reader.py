@@ -162,6 +162,11 @@ class Reader:
                 yield each
             after = _onward(after, page[-1][0])
 
+    async def channel_folder(self, channel_id: ChannelId) -> str | None:
+        """What a channel's folder is called, which is kept; None for one that is not known."""
+        found = await self._one("SELECT folder FROM channel WHERE id = ?", channel_id)
+        return None if found is None else str(found)
+
     async def title(self, video_id: VideoId) -> str:
         """What the last listing called the video; nothing for one that is not known."""
         return str(await self._one("SELECT title FROM video WHERE id = ?", video_id) or "")
