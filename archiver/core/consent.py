@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 _CODE = re.compile(r"[\x21-\x7e]{1,2048}")
+_FIELDS_MOST = 100  # of a query: it has two, and what a vendor adds
 _WORD_MOST = 100  # of the vendor's reason
 
 
@@ -42,13 +43,13 @@ class Reply:
 
 def address(authorize_url: str, client_id: str, asking: Asking, device_name: str) -> str:
     """The page on which the owner is asked."""
-    digest = hashlib.sha256(asking.verifier.encode("ascii")).digest()
+    digest = hashlib.sha256(asking.verifier.encode()).digest()
     query = {
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": asking.redirect_url,
         "state": asking.state,
-        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"),
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
         "device_name": device_name,
     }
@@ -59,7 +60,7 @@ def address(authorize_url: str, client_id: str, asking: Asking, device_name: str
 def brought(query: str, asking: Asking) -> Reply | None:
     """What a browser that came back says; None: it does not answer this question."""
     try:
-        said = parse_qs(query, max_num_fields=100, errors="replace")
+        said = parse_qs(query, max_num_fields=_FIELDS_MOST)
     except ValueError:
         return None
     if said.get("state") != [asking.state]:

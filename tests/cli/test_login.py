@@ -112,7 +112,7 @@ def test_a_login_replaces_client_credentials_until_the_logout(tmp_path: Path) ->
             assert code == 0
             assert "a stored login: accepted" in [each["found"] for each in checks["checks"]]
             to = str(tmp_path / "archive")
-            code, summary = await owner.json("run", "account", "--to", to)
+            code, summary = await owner.json("run", "account", "--to", to, "--verbose")
             assert (code, summary["videos"]["archived"]) == (0, 4)
             assert summary["api_calls"]["token"] == 0, "the login's own token was still good"
             assert owner.live() == 2

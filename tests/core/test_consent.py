@@ -61,7 +61,8 @@ def test_nothing_that_is_secret_prints_itself() -> None:
         ("code=a+b&state=state-1", None),
         (f"code={'c' * 2048}&state=state-1", Reply("c" * 2048)),
         (f"code={'c' * 2049}&state=state-1", None),
-        ("&".join(["a=b"] * 101), None),
+        ("&".join(["a=b"] * 98 + ["code=c0de&state=state-1"]), Reply("c0de")),
+        ("&".join(["a=b"] * 99 + ["code=c0de&state=state-1"]), None),
         ("", None),
     ],
 )

@@ -226,7 +226,6 @@ def _enter(held: ExitStack, store: KeptLogin) -> bool:
     try:
         held.enter_context(store.alone())
     except BlockingIOError:
-        met("A03")
         return False
     return True
 
