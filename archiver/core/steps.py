@@ -78,7 +78,7 @@ class Policy:
     strikes_most: int = 5  # in a row within one run: left for the next
     gather_calls: int = 9  # what the extras of a video take, most of the time
     call_soon_s: float = 5.0  # a call that is free so soon is worth waiting for
-    held_most: int = 16  # fetched files that wait for what belongs into their sidecars
+    held_most: int = 1000  # fetched files that wait for what belongs into their sidecars: minutes
     longest_wait_s: float = 26 * 3600.0  # a due time further off was set by a wrong clock
     margin_most_s: float = 60.0  # an address this close to its end counts as dead
     margin_share: float = 0.05  # or this share of the window, whichever is less
