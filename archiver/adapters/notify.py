@@ -15,6 +15,8 @@ from archiver.errors import SettingsError
 class Notifier:
     """Everybody that is to be told.  It blocks: call it in a thread.
 
+    Apprise asks each in a thread of its own, for some seconds; the end of the program waits for it.
+
     Args:
         addresses: Apprise's, with blanks between them.
 
@@ -31,11 +33,9 @@ class Notifier:
                 "Run: pip install 'archiver[notify]'",
             ) from error
         logging.getLogger("apprise").disabled = True
-        # One each: several in one would be asked by threads for which the program's end waits.
-        self._each: list[apprise.Apprise] = []
+        self._all = apprise.Apprise()
         for number, address in enumerate(addresses.reveal().split(), 1):
-            self._each.append(apprise.Apprise())
-            if not self._each[-1].add(address):
+            if not self._all.add(address):
                 raise SettingsError(
                     f"ARCHIVER_NOTIFY: address {number} is none that Apprise knows.",
                     "They look like mailto://… or ntfy://…, with blanks between them.",
@@ -47,9 +47,6 @@ class Notifier:
         Returns:
             Why not everybody got it; "" where all did.
         """
-        sent = [
-            # Told that it is plain text, a service of HTML keeps its lines and signs.
-            each.notify(body=body, title=title, notify_type=kind, body_format="text")
-            for each in self._each
-        ]
-        return "" if all(sent) else "not every service took it"
+        # Told that it is plain text, a service of HTML keeps its lines and signs.
+        sent = self._all.notify(body=body, title=title, notify_type=kind, body_format="text")
+        return "" if sent else "not every service took it"

@@ -145,6 +145,8 @@ class Night:
         if self._ping is not None:
             calls.append(_Call("ping", self._ping_end, summary, title, body))
         kind = kind_of(summary, self._warnings.count, self._given["notify_on"])
+        if self.is_hurried and summary.is_good:
+            kind = ""  # whoever asked for the end knows of it, and is not to wait
         if self._notifier is not None and kind:
             text = "\n".join(body) or title
             calls.append(_Call("notification", self._notifier.tell, title, text, kind))
