@@ -25,6 +25,7 @@ from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.errors import ArchiverError, ListingError, WeatherError
 from archiver.gathering import Gatherer
+from archiver.growing import Growth
 from archiver.met import met
 from archiver.opening import (
     REAL,
@@ -182,7 +183,7 @@ class _Night:
             gatherer = Gatherer(to.vendor.extras, pictures, vault, self._ledger, clock, purse)
         hands = Hands(
             to.vendor, source, vault, self._ledger, clock, self._learnt, to.weather,
-            self._tally, Policy(), gatherer,
+            self._tally, Policy(), gatherer, Growth(to.vendor.extras, self._ledger, clock).is_seen,
         )  # fmt: skip
         return Engine(world, hands, self._learnt, Policy(), limits)
 

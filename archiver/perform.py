@@ -17,6 +17,7 @@ from archiver.core import reply, schedule
 from archiver.core.admission import host_of
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import Event
+from archiver.core.listing import STILL_RECORDING
 from archiver.core.model import (
     EXTRAS,
     Downloadable,
@@ -65,11 +66,12 @@ class Hands:
         observer: Observer,
         policy: Policy,
         gatherer: Gatherer | None = None,
+        is_growing: Callable[[Job], Awaitable[bool]] | None = None,
     ) -> None:
         self._vendor, self._source, self._vault, self._ledger = vendor, source, vault, ledger
         self._clock, self._learnt, self._weather = clock, learnt, weather
         self._observer, self._policy = observer, policy
-        self._gatherer = gatherer
+        self._gatherer, self._is_growing = gatherer, is_growing
         self._denied = 0
         self._hindered: Counter[JobKey] = Counter()  # by weather, since the last answer
 
@@ -95,6 +97,8 @@ class Hands:
     async def _perform(self, step: Step, job: Job, record: Record) -> Event:
         match step:
             case Request():
+                if self._is_growing is not None and await self._is_growing(job):
+                    return life.Skipped(STILL_RECORDING)
                 job = await record(life.Asked(self._clock.now()))
                 return await self._ask(job, self._vendor.request, posted=True)
             case Poll():

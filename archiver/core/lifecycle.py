@@ -118,7 +118,7 @@ def apply(job: Job, event: Event) -> Job:
     after = replace(job, state=state, due_at=NEVER if state.is_final else Instant(0.0), reason="")
     match event:
         case Asked(at):
-            return replace(after, asked_at=at, due_at=job.due_at)
+            return replace(after, asked_at=at, due_at=job.due_at, fresh_at=None)
         case Pending(at, due_at, reason, is_made):
             polls = job.polls + 1 if job.state is S.REQUESTED else 0
             asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong

@@ -20,6 +20,10 @@ WORDS: tuple[Word, ...] = ("new", "changed", "renamed", "reopened", "skipped", "
 LENGTH_TOLERANCE_S = 1.0  # two pages of the API round one length differently
 GONE_AT_LEAST_S = 20 * 3600.0  # one reopening a night: a listing may lag behind a deletion
 STILL_RECORDING = "still being recorded"
+ENDED = "no longer being recorded"
+RELISTED = "listed again"
+SETTLES_S = 600.0  # two sizes so far apart in time tell whether a video grows
+FRESH_S = 4 * 3600.0  # added so short a time ago, it may still be recorded
 REPLACED_SHARE = 0.1  # of the archive: more than that in one night is no owner's doing
 REPLACED_LEAST = 3  # of a handful, a tenth is soon replaced
 HELD = "looks replaced, like many others: left for --accept-replaced"
@@ -61,36 +65,42 @@ def listed(known: Known | None, seen: Video, now: Instant, variant: str) -> Chan
         variant: of the file that is wanted, where the video is new.
     """
     if known is None:
-        return _first_seen(seen, variant)
-    change = _of_job(known.job, known.changed_at, seen, now)
+        return _first_seen(seen, now, variant)
+    change = _of_job(known, seen, now)
     if change.word == "same" and seen.title != known.video.title:
         return replace(change, word="renamed")
     return change
 
 
-def _first_seen(seen: Video, variant: str) -> Change:
-    job = _expecting(Job(JobKey(seen.id, variant=variant)), seen)
+def _first_seen(seen: Video, now: Instant, variant: str) -> Change:
+    job = _expecting(Job(JobKey(seen.id, variant=variant)), seen, now)
     return _skipped(job) if seen.recording else Change("new", job)
 
 
-def _of_job(job: Job, changed_at: Instant, seen: Video, now: Instant) -> Change:
+def _of_job(known: Known, seen: Video, now: Instant) -> Change:
+    # abs: it was written in the future, by a clock that was wrong.
+    job, age_s = known.job, abs(now - known.changed_at)
     if seen.recording:  # its length and size are not what they will be: nothing to compare
         waits = job.state is JobState.DISCOVERED and job.asked_at is None
         return _skipped(job) if waits else Change("same")
     match job.state:
-        case JobState.SKIPPED:
-            return _reopened(job, seen, "no longer being recorded")
-        # abs: it went in the future, by a clock that was wrong.
-        case JobState.GONE if abs(now - changed_at) >= GONE_AT_LEAST_S:
-            return _reopened(job, seen, "listed again")
+        case JobState.SKIPPED if known.video.recording:
+            return _reopened(job, seen, now, ENDED)
+        case JobState.SKIPPED if age_s >= SETTLES_S:
+            # It grew when it was seen last: looked at once more before it is asked for.
+            return _reopened(job, seen, now, ENDED, may_grow=True)
+        case JobState.GONE if age_s >= GONE_AT_LEAST_S:
+            return _reopened(job, seen, now, RELISTED)
         case JobState.ARCHIVED if differs(job, seen):
             met("A41")
             key = replace(job.key, version=job.key.version + 1)
-            return Change("changed", _expecting(Job(key, delete_at=job.delete_at), seen))
+            return Change("changed", _expecting(Job(key, delete_at=job.delete_at), seen, now))
         case JobState.ARCHIVED:
             return _same(job, _completed(job, seen))
+        case JobState.DISCOVERED if _grows(job, seen, age_s):
+            return _skipped(_completed(_expecting(job, seen, now), job))
         case JobState.DISCOVERED if job.asked_at is None:
-            return _same(job, _completed(_expecting(job, seen), job))
+            return _same(job, _completed(_expecting(job, seen, now), job))
         case _:
             # What was asked for keeps the values it was asked with: a later listing that says
             # otherwise is then seen as a replacement.
@@ -106,6 +116,12 @@ def differs(job: Job, seen: Video) -> bool:
     return before is not None and after is not None and abs(before - after) >= LENGTH_TOLERANCE_S
 
 
+def _grows(job: Job, seen: Video, age_s: float) -> bool:
+    """It was listed with other values ten minutes ago, or more; nothing was done for it yet."""
+    untouched = job.asked_at is None and job.reason in ("", ACCEPTED, ENDED, RELISTED)
+    return untouched and age_s >= SETTLES_S and differs(job, seen)
+
+
 def asked(job: Job, seen: Video) -> Job:
     """*job* as it is asked for now: it expects the file that the last listing described.
 
@@ -114,7 +130,8 @@ def asked(job: Job, seen: Video) -> Job:
     """
     if seen.recording:
         return job
-    return _completed(_expecting(job, seen), job)
+    expecting = replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s)
+    return _completed(expecting, job)
 
 
 def is_unasked_replacement(job: Job) -> bool:
@@ -136,17 +153,25 @@ def _skipped(job: Job) -> Change:
     return Change("skipped", apply(job, event), event)
 
 
-def _reopened(job: Job, seen: Video, reason: str) -> Change:
+def _reopened(
+    job: Job, seen: Video, now: Instant, reason: str, *, may_grow: bool = False
+) -> Change:
     event = Reopened(reason)
-    return Change("reopened", _expecting(apply(job, event), seen), event)
+    wanted = _expecting(apply(job, event), seen, now)
+    return Change("reopened", replace(wanted, fresh_at=now) if may_grow else wanted, event)
 
 
 def _same(before: Job, after: Job) -> Change:
     return Change("same", None if after == before else after)
 
 
-def _expecting(job: Job, seen: Video) -> Job:
-    return replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s)
+def _expecting(job: Job, seen: Video, now: Instant) -> Job:
+    fresh_at = job.fresh_at
+    if seen.added_at is not None and abs(now - seen.added_at) < FRESH_S:
+        fresh_at = now
+    elif fresh_at is not None and abs(now - fresh_at) >= FRESH_S:
+        fresh_at = None
+    return replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s, fresh_at=fresh_at)
 
 
 def _completed(job: Job, other: Video | Job) -> Job:

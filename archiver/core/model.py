@@ -170,6 +170,7 @@ class Job:
     ran_out: int = 0
     delete_at: Instant = NEVER  # when the vendor deletes the video itself
     reason: str = ""
+    fresh_at: Instant | None = None  # when it was listed, so young that it may still be recorded
 
     @property
     def size_bytes(self) -> int | None:

@@ -138,17 +138,21 @@ _RANK = {
     JobState.FETCHED: 0,  # frees disk and finishes a file
     JobState.AVAILABLE: 1,  # the address is dying; earliest deadline first
     JobState.REQUESTED: 2,
-    JobState.DISCOVERED: 3,
+    JobState.DISCOVERED: 3,  # and 4, where it may still be recorded
 }
+_LAST_RANK = 5
 
 
 def _urgency(job: Job) -> tuple[int, float, float, JobKey]:
     if job.key.kind == EXTRAS:
-        return (len(_RANK), NEVER, job.due_at, job.key)  # ``core.gathers`` knows whose come first
+        return (_LAST_RANK, NEVER, job.due_at, job.key)  # ``core.gathers`` knows whose come first
     # A version whose answer was lost may be available already: with the requested ones.
     asked = job.state is JobState.DISCOVERED and job.asked_at is not None
     rank = 2 if asked else _RANK[job.state]
-    return (rank, deadline(job), job.delete_at if rank == 3 else job.due_at, job.key)
+    if rank < 3:
+        return (rank, deadline(job), job.due_at, job.key)
+    # What may still be recorded goes last: the later it is asked for, the surer it is whole.
+    return (rank if job.fresh_at is None else rank + 1, deadline(job), job.delete_at, job.key)
 
 
 def poll_at(

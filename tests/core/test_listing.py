@@ -50,6 +50,59 @@ def test_a_video_found_recording_again_before_it_was_asked_for_is_skipped() -> N
     assert change.word == "skipped"
 
 
+LARGER = replace(SEEN, size_bytes=2000, length_s=120.0)
+
+
+@pytest.mark.parametrize("reason", ["", listing.ACCEPTED, listing.ENDED, listing.RELISTED])
+def test_a_video_that_grew_since_an_earlier_listing_is_skipped(reason: str) -> None:
+    """Ten minutes apart, two sizes tell that it is still being recorded."""
+    change = listed(known(a_job(reason=reason), age_s=600), LARGER, NOW, "mp4")
+    assert (change.word, change.event) == ("skipped", Skipped("still being recorded"))
+    assert change.job is not None
+    assert (change.job.expected_bytes, change.job.expected_s) == (2000, 120.0)
+
+
+@pytest.mark.parametrize(
+    ("job", "age_s"),
+    [
+        (a_job(), 599), (a_job(reason="it ran out"), 600), (a_job(reason="damaged"), 600),
+        (replace(a_job(reason=listing.HELD), key=replace(KEY, version=2)), 600),
+    ],
+)  # fmt: skip
+def test_a_job_that_was_touched_or_listed_just_now_is_not_taken_for_growing(
+    job: Job, age_s: float
+) -> None:
+    """It expects the newest values, as before."""
+    change = listed(known(job, age_s=age_s), LARGER, NOW, "mp4")
+    assert change == Change("same", replace(job, expected_bytes=2000, expected_s=120.0))
+
+
+def test_a_video_that_grew_is_reopened_by_the_next_listing_and_looked_at_again() -> None:
+    """Whatever its size is by then: it grew from one night to the next, if not further."""
+    grew = a_job(JobState.SKIPPED)
+    assert listed(known(grew, age_s=599), LARGER, NOW, "mp4") == Change("same")
+    for age_s in (600.0, -86_400.0):
+        change = listed(known(grew, age_s=age_s), LARGER, NOW, "mp4")
+        assert (change.word, change.event) == ("reopened", Reopened("no longer being recorded"))
+        assert change.job is not None
+        assert (change.job.expected_bytes, change.job.fresh_at) == (2000, NOW)
+
+
+@pytest.mark.parametrize(
+    ("added_at", "fresh_at"),
+    [(None, None), (NOW - 4 * 3600, None), (NOW - 4 * 3600 + 1, NOW), (NOW + 60, NOW)],
+)
+def test_what_was_added_within_four_hours_may_still_be_recorded(
+    added_at: float | None, fresh_at: Instant | None
+) -> None:
+    """By the last listing; an older one has ended."""
+    seen = replace(SEEN, added_at=None if added_at is None else Instant(added_at))
+    for before in (None, known(a_job(fresh_at=Instant(NOW - 4 * 3600)))):
+        change = listed(before, seen, NOW, "mp4")
+        assert change.job is not None
+        assert change.job.fresh_at == fresh_at
+
+
 @pytest.mark.parametrize("state", [JobState.SKIPPED, JobState.ARCHIVED, JobState.GONE])
 def test_nothing_is_compared_while_a_recording_runs(state: JobState) -> None:
     """A length that is still growing is no sign of a replaced video."""
@@ -60,7 +113,8 @@ def test_nothing_is_compared_while_a_recording_runs(state: JobState) -> None:
 
 def test_a_recording_that_ended_is_reopened_with_its_new_size() -> None:
     """A skipped recording is archived by the first run after its end."""
-    change = listed(known(a_job(JobState.SKIPPED, expected_s=0.0)), SEEN, NOW, "mp4")
+    running = replace(SEEN, recording=True)
+    change = listed(known(a_job(JobState.SKIPPED, expected_s=0.0), running), SEEN, NOW, "mp4")
     assert change.word == "reopened"
     assert isinstance(change.event, Reopened)
     assert change.job == a_job(reason="no longer being recorded")

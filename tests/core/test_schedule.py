@@ -134,6 +134,14 @@ def test_videos_that_the_vendor_deletes_first_are_asked_for_first() -> None:
     assert steps(job(1), doomed, job(2), calls=2) == [Request(doomed.key), Request(job(1).key)]
 
 
+def test_what_may_still_be_recorded_is_asked_for_last() -> None:
+    """Though it has the lower number, and a date: each minute makes it surer that it is whole."""
+    young = job(1, fresh_at=NOW, delete_at=Instant(NOW + 3600))
+    assert steps(young, job(2), job(3)) == [
+        Request(job(2).key), Request(job(3).key), Request(young.key)
+    ]  # fmt: skip
+
+
 def test_a_lost_answer_is_polled_among_the_requested() -> None:
     """It may be available already: it does not wait behind new requests."""
     lost = job(9, asked_at=Instant(NOW - 1))

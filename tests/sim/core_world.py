@@ -42,6 +42,7 @@ class World(Setting[JobKey]):
             self.fate.happened(self.at, f"listed {change.word}", video.id)
             if change.job is not None:
                 self.rows[change.job.key] = change.job
+                self.changed_at[video.id] = now
         for key, job in self.rows.items():
             if job.state is JobState.PARKED:
                 self.rows[key] = apply(job, Reopened("a new run"))

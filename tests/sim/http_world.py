@@ -283,7 +283,8 @@ class _World:
         summary: Summary | None = None
         for number in range(CALM_NIGHTS):
             summary = await self._night(f"calm night {number}", calm=True)
-            if summary is not None and summary.exit_code == 0:
+            # What was replaced before it was asked for looks as if it grew: it waits for a night.
+            if summary is not None and summary.exit_code == 0 and not summary.skipped:
                 break
             await asyncio.sleep(86_400.0)
         if not self.drawn.is_feasible:

@@ -35,6 +35,7 @@ _JOB = (
     "link_expires_at", "saved_bytes", "saved_total", "saved_etag", "saved_last_modified",
     "saved_source", "saved_joined", "expected_bytes", "expected_s", "sha256", "path", "polls",
     "failures", "failing_since", "ran_out", "delete_at", "reason", "most_bytes",
+    "fresh_at",
 )  # fmt: skip
 _JOINED, _MEASURED = 1, 2  # in ``saved_joined``: how the bytes came
 _VIDEO = (
@@ -88,6 +89,7 @@ def _values(job: Job) -> Row:
         saved.joined * _JOINED | saved.measured * _MEASURED,
         job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
         job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason), job.most_bytes,
+        job.fresh_at,
     )  # fmt: skip
 
 
@@ -116,6 +118,7 @@ def job_of(row: Row) -> Job:
         expected_bytes=row[17], expected_s=row[18], sha256=row[19], path=row[20], polls=row[21],
         failures=row[22], failing_since=row[23], ran_out=row[24],
         delete_at=NEVER if row[25] is None else row[25], reason=row[26], most_bytes=row[27],
+        fresh_at=row[28],
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ CREATE TABLE job (
     expected_bytes INTEGER, expected_s REAL, sha256 TEXT, path TEXT,
     polls INTEGER NOT NULL, failures INTEGER NOT NULL, failing_since REAL, ran_out INTEGER NOT NULL,
     delete_at REAL, reason TEXT NOT NULL, most_bytes INTEGER NOT NULL,
+    fresh_at REAL,
     changed_at REAL NOT NULL, lease_owner TEXT, lease_until REAL, lease_token INTEGER,
     PRIMARY KEY (video_id, kind, variant, version)
 ) STRICT, WITHOUT ROWID;
