@@ -29,7 +29,6 @@ from archiver.revisions import Revisions, document_of, newest
 
 T = TypeVar("T")
 
-_BROKEN_AFTER = 3  # failures of one kind of call while others go well: left for tonight
 _REASON_MOST = 500
 THUMBNAIL, VTT = "thumbnail", "vtt:"  # what was had in a round, beside the answers
 
@@ -50,9 +49,7 @@ class Gatherer:
         self.vault, self.clock, self.purse = vault, clock, purse
         self.began_at = clock.now()
         self._fields, self._has_fields = anyio.Lock(), False
-        self._went_well = 0
-        self._failed: Counter[str] = Counter()
-        self._seen: dict[str, int] = {}  # how much had gone well when a call failed last
+        self._fields_problem: BadAnswerError | None = None
         self._stops: Counter[JobKey] = Counter()
 
     async def gather(self, job: Job) -> Event:
@@ -74,32 +71,25 @@ class Gatherer:
             return Lacking(now, NOW, reason, failed=bool(problems))
         return Gathered(now, rounds.next_at(job, rounds.round_at(job)))
 
-    async def call(self, name: str, ask: Callable[[], Awaitable[T]], job: Job) -> T | None:
+    async def call(self, ask: Callable[[], Awaitable[T]], job: Job) -> T | None:
         """Do one call; None: the vendor has no such thing, or does not show it.
 
         Raises:
-            BadAnswerError: the answer is none, or the call fails again and again tonight.
+            BadAnswerError: the answer is none, or this kind of call fails tonight.
             _HinderedError: this kind of call, or every one, has to wait.
             _StoppedError: no more calls for this video just now.
         """
-        if self._failed[name] >= _BROKEN_AFTER:
-            raise BadAnswerError("it fails while everything else goes well; left for tonight")
         if not self.purse.take():
             raise _StoppedError(self.purse.why, self._later(job))
         try:
-            answer = await ask()
+            return await ask()
         except WeatherError as weather:
-            if weather.sent:
-                self._count(name)
-            else:
+            if not weather.sent:
                 self.purse.give_back()
             at = max(self._later(job), weather.retry_at or NOW)
             raise _HinderedError(str(weather), at) from weather
         except (NotFoundError, DeniedError):
-            answer = None
-        self._went_well += 1
-        self._failed.pop(name, None)
-        return answer
+            return None
 
     async def fields(self, job: Job) -> None:
         """Learn what the fields of the custom metadata are called, once a run.
@@ -108,21 +98,17 @@ class Gatherer:
             BadAnswerError, _HinderedError, _StoppedError: as ``call``.
         """
         async with self._fields:
+            if self._fields_problem is not None:
+                raise self._fields_problem  # it would be the same for each video
             if not self._has_fields:
                 try:
-                    raw = await self.call(FIELDS, self.vendor.metadata_fields, job)
-                except BadAnswerError:
-                    self._failed[FIELDS] = _BROKEN_AFTER  # it would be the same for each video
+                    raw = await self.call(self.vendor.metadata_fields, job)
+                except BadAnswerError as problem:
+                    self._fields_problem = problem
                     raise
                 told = extras.NOT_THERE if raw is None else raw
                 await self.ledger.keep_answer(0, FIELDS, told, self.clock.now())
                 self._has_fields = True
-
-    def _count(self, name: str) -> None:
-        """A call failed by the weather: its own, if others went well since it failed before."""
-        if self._seen.get(name) != self._went_well:
-            self._failed[name] += 1
-        self._seen[name] = self._went_well
 
     def _later(self, job: Job) -> Instant:
         self._stops[job.key] += 1
@@ -190,7 +176,7 @@ class _Round:
                 return await vendor.answer(self._number, name)
 
             try:
-                raw = await self._to.call(name, ask, self._job)
+                raw = await self._to.call(ask, self._job)
             except (BadAnswerError, _HinderedError) as problem:
                 self._note(name, problem)
                 continue
@@ -234,7 +220,7 @@ class _Round:
                 return await self._to.vendor.caption(self._number, language)
 
             try:
-                text = await self._to.call("caption", ask, self._job)
+                text = await self._to.call(ask, self._job)
             except (BadAnswerError, _HinderedError) as problem:
                 self._note(f"caption {language}", problem)
                 continue

@@ -22,6 +22,7 @@ from tests.crash.program import (
 
 KILLS_EACH = 20  # to one archive
 REPEATED_MOST = 8 << 20  # bytes of a file that may come again after a kill
+AT_ONCE = 6  # extras under way: half of eight calls, and two pictures
 IN_SOCKETS = 4 << 20  # what the vendor counts as sent and no process ever saw
 
 
@@ -86,6 +87,33 @@ def catalogue(place: Place, program: Warm) -> list[dict[str, object]]:
 def test_twenty_kills_and_one_run_to_the_end(tmp_path: Path) -> None:
     """Complete, right, nothing asked twice, nothing lost that was told."""
     kill_again_and_again(tmp_path, seed=1, kills=KILLS_EACH)
+
+
+def test_extras_that_are_killed_again_and_again_go_on(tmp_path: Path) -> None:
+    """Every file once and in the bag; what is asked for again was under way when the kill came."""
+    chance = random.Random(4)
+    with vendor(*options(4)) as them:
+        env = {name: told for name, told in them.env.items() if name != "ARCHIVER_NO_EXTRAS"}
+        with warm(place := Place(tmp_path, env)) as program:
+            landed = 0
+            for number in range(12):
+                result = program.run(*place.run_args(), kill_after_s=chance.uniform(0.05, 0.5))
+                assert result.code in (-9, 0), result.err
+                landed += result.code == -9
+                nothing_is_lost(place)
+                if number % 4 == 3:
+                    after_a_kill(place, program)
+            assert landed > 6, "the work ended before the kills did"
+            last = program.run(*place.run_args())
+            assert (last.code, last.summary["outcome"]) == (0, "complete"), last.err
+            is_valid_bag(place.dest)
+            names = [path.name for path in (place.dest / "data").rglob("*") if path.is_file()]
+            assert len([name for name in names if name.endswith(".jpg")]) == 40
+            assert not [name for name in names if "(2)" in name or " r2.jpg" in name]
+            assert not [name for name in names if " r2." in name and name.endswith(".vtt")]
+            asked = them.get("stats")["extras_by_path"]
+            again = sum(count - 1 for count in asked.values())
+            assert again <= landed * AT_ONCE, again
 
 
 def test_a_large_file_goes_on_where_it_was_durable(tmp_path: Path) -> None:

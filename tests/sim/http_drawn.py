@@ -45,6 +45,7 @@ class Drawn:
         is_feasible: all that the vendor has can be archived in calm nights.
         is_punctual: nothing stands between the client and the vendor's clock.
         dice: for what is drawn on the way.
+        extras: what belongs to videos is asked for, too; with so many calls a night.
     """
 
     seed: int
@@ -63,6 +64,8 @@ class Drawn:
     is_feasible: bool
     is_punctual: bool
     dice: random.Random
+    extras: bool = False
+    extras_calls: int | None = None
 
     @property
     def is_near(self) -> bool:
@@ -83,6 +86,8 @@ def draw(seed: int, faults: frozenset[str] | None) -> Drawn:
     # Less than a period of the limit, or than one file takes, would be less than is promised.
     patience_s = 2.0 * (config.rate_period_s + config.generation_s[1])
     limit_rate = dice.choice([None, None, None, 1e5, 1e6])
+    beside = random.Random(f"extras {seed}")
+    extras = beside.random() < 0.5
     rate = min(config.line_bytes_s or 1e9, limit_rate or 1e9, 5e6)
     return Drawn(
         seed=seed, faults=faults, config=config, sizes=sizes,
@@ -94,7 +99,8 @@ def draw(seed: int, faults: frozenset[str] | None) -> Drawn:
         max_wait_s=patience_s + dice.choice([1200.0, 1200.0, 3600.0, 6 * 3600.0]),
         is_feasible=sum(sizes) <= 0.2 * rate * config.window_s and _is_seen(config),
         is_punctual=config.rate_headers and not faults & UNPUNCTUAL,
-        dice=random.Random(f"way {seed}"),
+        dice=random.Random(f"way {seed}"), extras=extras,
+        extras_calls=beside.choice([None, None, None, beside.randint(0, 60)]),
     )  # fmt: skip
 
 

@@ -196,7 +196,7 @@ class _World:
         return RunOptions(
             sources=(AccountSource(),), downloads=drawn.downloads, requests=drawn.requests,
             limit_rate=drawn.limit_rate, max_wait_s=drawn.max_wait_s, accept_shrunk=True,
-            extras=False,
+            extras=drawn.extras, extras_calls=drawn.extras_calls,
             accept_replaced=True,
         )  # fmt: skip
 
@@ -275,6 +275,8 @@ class _World:
         vendor = self.vendor.world
         vendor.faults.set(())
         self.net.chances = {}
+        for video in vendor.account.videos.values():
+            video.captions = [each for each in video.captions if each.status == "active"]
         for version in vendor.versions:
             if math.isinf(version.ready_at):
                 vendor.forget(version.video_id, version.format)
@@ -299,6 +301,8 @@ class _World:
             if states.get(video, ("never listed",))[0] != "archived"
         }
         promise(not missing, f"exit code 0, and these are not archived: {missing}")
+        if self.drawn.extras_calls is None:
+            promise(not summary.extras_missing, f"{summary.extras_missing} extras are missing")
         await self._rest()
 
     async def _rest(self) -> None:
@@ -319,7 +323,10 @@ class _World:
     def _work(self) -> tuple[int, ...]:
         """Calls and downloads beyond listing, so far."""
         stats = self.vendor.stats
-        return tuple(stats[kind] for kind in ("posts", "polls", "downloads", "details"))
+        kinds = ["posts", "polls", "downloads"]
+        if not self.drawn.extras:  # which have ages at which they are looked at again
+            kinds.append("details")
+        return tuple(stats[kind] for kind in kinds)
 
     # Promises
 

@@ -16,8 +16,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archiver.core.lifecycle import TRANSITIONS, Asked, Event, Stored
-from archiver.core.model import Job, JobKey
+from archiver.core.lifecycle import ROUNDS, TRANSITIONS, Asked, Event, Stored
+from archiver.core.model import EXTRAS, Job, JobKey
 from archiver.emulator.world import World as Vendor
 from tests.sim.fate import BrokenPromiseError
 
@@ -95,7 +95,8 @@ class Watch:
         name = type(event).__name__
         known = self._jobs.get(before.key, before)
         promise(known == before, f"{name} was applied to an old state of {before.key}")
-        allowed = TRANSITIONS[before.state].get(type(event))
+        table = ROUNDS if before.key.kind == EXTRAS else TRANSITIONS
+        allowed = table[before.state].get(type(event))
         promise(allowed is after.state, f"{before.key}: {name} led to {after.state}")
         if isinstance(event, Asked):
             unheard = f"{before.key} is asked for again before anything was heard of the last time"
@@ -174,7 +175,9 @@ class Witness:
     def states(self, dest: Path) -> dict[int, tuple[str, str]]:
         """Video -> state and reason of its newest version, as the ledger has it."""
         with closing(_opened(dest)) as db:
-            rows = db.execute("SELECT video_id, state, reason FROM job ORDER BY version")
+            rows = db.execute(
+                "SELECT video_id, state, reason FROM job WHERE kind = 'video' ORDER BY version"
+            )
             return {video: (state, reason) for video, state, reason in rows}
 
     def _ledger(self, dest: Path, found: dict[str, str]) -> None:
@@ -188,7 +191,8 @@ class Witness:
                 promise(found.get(path) == sha256, f"the ledger has {path}, the disk has not")
             jobs = db.execute(
                 "SELECT video_id, version, state, reason, path, (SELECT count(*) FROM holding "
-                "WHERE holding.video_id = job.video_id AND holding.version = job.version) FROM job"
+                "WHERE holding.video_id = job.video_id AND holding.version = job.version) FROM job "
+                "WHERE kind = 'video'"
             )
             for video, version, state, reason, path, holdings in jobs:
                 name = f"{video} v{version}"
