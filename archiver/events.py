@@ -1,7 +1,7 @@
 """What a run tells a program while it goes on: typed events, each a fact in the past tense.
 
-Rule: two kinds of change and no more.  A file's state changed (``Moved``, or ``Archived`` where
-files were added to the archive), or a step failed and the state stayed (``Postponed``).
+Rule: two kinds of change and no more.  The state of what is wanted changed (``Moved``, or
+``Archived`` where a video was added), or a step failed and the state stayed (``Postponed``).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """Files stand in the archive, synced and recorded; the first is the one that was wanted."""
+    """A video and its sidecar stand in the archive, synced and recorded; the video comes first."""
 
     key: JobKey
     holdings: tuple[Holding, ...]
