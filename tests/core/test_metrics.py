@@ -79,6 +79,15 @@ def test_a_night_that_was_stopped_in_time_is_a_good_one_and_none_is_made_up() ->
     assert of(exposition(known, "a", END, 0, ""), "last_run_videos", "a", state="remaining") == 2
 
 
+def test_a_sample_is_written_as_the_format_has_it() -> None:
+    """To the letter: other collectors are stricter than this parser."""
+    text = exposition(NIGHT, 'a "b"\\c\nd', END, 0, "")
+    label = r'archive="a \"b\"\\c\nd"'
+    assert f"archiver_last_run_exit_code{{{label}}} 0\n" in text
+    assert f'archiver_last_run_bytes{{{label},kind="archived"}} 300\n' in text
+    assert text.endswith("\n")
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]).filter(lambda each: each != "\r")))
 def test_any_name_of_a_folder_comes_through(archive: str) -> None:
     """Quotes, backslashes and line breaks are no end of a label, nor of the file."""
