@@ -65,4 +65,4 @@ def test_cells_that_are_parted_by_semicolons_are_no_formulas_either(text: str) -
 
 def test_a_path_stays_as_it_is() -> None:
     """A program looks the file up by it."""
-    assert read(row([Exact("data/a;=b  c.mp4")])) == ["data/a;=b  c.mp4"]
+    assert read(row([Exact('data/a;=b  "c".mp4')])) == ['data/a;=b  "c".mp4']

@@ -17,6 +17,8 @@ from archiver.core.summary import Failure
 from archiver.records.history import Happening, happening
 from archiver.records.inventory import Inventoried
 
+# The vendor's own JSON is most of what is known of a video, and no line of ours needs it.
+_TOLD, _TOLD_WIDTH = rows.VIDEO_COLUMNS.removesuffix(", video.raw"), rows.VIDEO_WIDTH - 1
 _OTHER = "FROM holding AS other WHERE other.video_id = holding.video_id AND other.kind = 'caption'"
 _GONE = (
     "FROM job WHERE job.video_id = holding.video_id AND job.kind = 'video' AND job.state = 'gone'"
@@ -26,7 +28,7 @@ _GONE = (
 def inventory(db: sqlite3.Connection, after: str) -> list[Inventoried]:
     """The next page of stored versions behind the path *after*, by path."""
     found = db.execute(
-        f"SELECT {rows.VIDEO_COLUMNS}, {rows.HOLDING_COLUMNS}, "
+        f"SELECT {_TOLD}, {rows.HOLDING_COLUMNS}, "
         "(SELECT raw FROM extra WHERE extra.video_id = holding.video_id AND name = ?), "
         f"(SELECT group_concat(other.variant) {_OTHER}), EXISTS (SELECT 1 {_GONE}) "
         "FROM holding JOIN video ON video.id = holding.video_id "
@@ -35,8 +37,8 @@ def inventory(db: sqlite3.Connection, after: str) -> list[Inventoried]:
     )
     return [
         Inventoried(
-            rows.video_of(row[: rows.VIDEO_WIDTH]),
-            rows.holding_of(row[rows.VIDEO_WIDTH : -3]),
+            rows.video_of((*row[:_TOLD_WIDTH], "{}")),
+            rows.holding_of(row[_TOLD_WIDTH:-3]),
             labels=labels(row[-3]) if row[-3] else (),
             captions=tuple(sorted(set((row[-2] or "").split(",")) - {""})),
             is_gone=bool(row[-1]),
