@@ -119,8 +119,9 @@ class Place:
         return {"PATH": os.environ["PATH"], **homes, **self.env}
 
     def run_args(self, *more: str) -> list[str]:
-        """A run of the whole account into ``dest``."""
-        return ["run", "account", "--to", str(self.dest), "--json", "--log-format", "json", *more]
+        """A run of the whole account into ``dest``: the videos alone, whose bytes are counted."""
+        told = ["--json", "--log-format", "json", "--no-extras"]
+        return ["run", "account", "--to", str(self.dest), *told, *more]
 
     def process(self, *args: str, first: str = "", **more: Any) -> subprocess.Popen[str]:
         """The program with these arguments; *first* is Python that it runs before."""
