@@ -20,7 +20,9 @@ CRASH, INTERRUPT = "crash", "interrupt"
 STEP, SKEW = "stepped-clock", "skewed-clock"
 OWNER_FAULTS = frozenset({"replaced-video", "deleted-video", "renamed-video", "new-video"})
 OF_VIDEOS = frozenset(name for name, fault in VENDOR_FAULTS.items() if fault.where != "extras")
-FAULTS = OF_VIDEOS | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}
+OF_EXTRAS = frozenset(VENDOR_FAULTS) - OF_VIDEOS
+COMMON = OF_VIDEOS | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}
+FAULTS = COMMON | OF_EXTRAS
 # These need a listing of several pages; the others a file of which some is saved.
 PAGED = frozenset({"repeat-page", "empty-page", "moving-page", "shrinking-page", "next-loop"})
 RANGED = frozenset({"range-416", "wrong-range", "multipart-range", "ignore-range", "wrong-bytes"})
@@ -114,7 +116,7 @@ def _is_seen(config: EmulatorConfig) -> bool:
 
 def featured(seed: int) -> str:
     """The misfortune whose turn it is: over some hundred worlds each one is, and can strike."""
-    names = sorted(FAULTS)
+    names = sorted(COMMON)
     return names[seed // 10 % len(names)]
 
 
@@ -124,7 +126,9 @@ def _some_faults(seed: int) -> frozenset[str]:
     if dice.random() < 0.1:
         return frozenset()
     share = dice.choice([0.03, 0.1, 0.25])
-    chosen = {name for name in sorted(FAULTS - {CRASH}) if dice.random() < share}
+    chosen = {name for name in sorted(COMMON - {CRASH}) if dice.random() < share}
+    beside = random.Random(f"which extras {seed}")
+    chosen |= {name for name in sorted(OF_EXTRAS) if beside.random() < share}
     own = featured(seed)
     chosen |= {own} | (CUTTING if own in RANGED else frozenset())
     return frozenset(chosen | ({CRASH} if dice.random() < 0.3 else set()))

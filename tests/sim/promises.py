@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archiver.core import picture
 from archiver.core.lifecycle import ROUNDS, TRANSITIONS, Asked, Event, Stored
 from archiver.core.model import EXTRAS, Job, JobKey
 from archiver.emulator.world import World as Vendor
@@ -135,6 +136,8 @@ class Witness:
             match = ID.search(path)
             if match and path not in self._seen:
                 self._is_of_the_vendor(path, sha256, int(match[1]), match[3])
+            if path not in self._seen:
+                _is_what_it_says(path, dest)
         self._seen.update(found)
         self._ledger(dest, found)
 
@@ -191,8 +194,8 @@ class Witness:
                 promise(found.get(path) == sha256, f"the ledger has {path}, the disk has not")
             jobs = db.execute(
                 "SELECT video_id, version, state, reason, path, (SELECT count(*) FROM holding "
-                "WHERE holding.video_id = job.video_id AND holding.version = job.version) FROM job "
-                "WHERE kind = 'video'"
+                "WHERE holding.video_id = job.video_id AND holding.version = job.version "
+                "AND holding.kind IN ('video', 'info')) FROM job WHERE kind = 'video'"
             )
             for video, version, state, reason, path, holdings in jobs:
                 name = f"{video} v{version}"
@@ -212,6 +215,16 @@ class Witness:
                 self._hashes[content.etag] = hashlib.sha256(whole).hexdigest()
             served.add(self._hashes[content.etag])
         promise(sha256 in served, f"{path} is no file that the vendor ever served")
+
+
+def _is_what_it_says(path: str, dest: Path) -> None:
+    """A caption is text for one, a picture is one and whole."""
+    if path.endswith(".vtt"):
+        promise((dest / path).read_bytes().startswith(b"WEBVTT"), f"{path} is no WebVTT")
+    if path.endswith(picture.KINDS):
+        content = (dest / path).read_bytes()
+        promise(path.endswith(f".{picture.kind(content)}"), f"{path} is no such picture")
+        promise(picture.is_whole(content), f"{path} is half a picture")
 
 
 def _opened(dest: Path) -> sqlite3.Connection:
