@@ -36,7 +36,7 @@ from archiver.emulator.server import Emulator
 from archiver.opening import RunOptions, changing
 
 PAGE = 1_000
-SECONDS_MOST, CALLS_MOST = 60.0, 6
+SECONDS_MOST, CALLS_MOST = 60.0, 6  # on a machine with nothing else to do
 CONTENT = b"x"
 
 
