@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from archiver import archive
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
 from archiver.core import recency
@@ -30,8 +31,8 @@ from archiver.core.summary import Reading
 from archiver.emulator.server import Emulator
 from archiver.errors import ListingError
 from archiver.lister import Lister
-from archiver.opening import Connection, connected
-from tests.hasty import Watcher, account_of, emulator, hastily, now
+from archiver.opening import Connection, RunOptions, connected
+from tests.hasty import Watcher, account_of, emulator, hastily, night, now
 
 VIDEOS, PAGES = 303, 7
 CONFIG: dict[str, Any] = {"videos": VIDEOS, "channels": 1, "playlists": 0, "size": (15_500, 60_000)}
@@ -295,5 +296,30 @@ def test_a_listing_left_early_is_not_taken_for_a_shrunken_one(tmp_path: Path) ->
             await asyncio.sleep(6 * DAY_S)
             with pytest.raises(ListingError, match="has 100 videos; the last one had 303"):
                 await here.listed()
+
+    hastily(story())
+
+
+def test_a_plan_and_a_run_know_what_no_page_named(tmp_path: Path) -> None:
+    """The whole program: the same selection on a weeknight, in a few calls, planned and done."""
+
+    async def story() -> None:
+        async with emulator(**{**CONFIG, "videos": 153}) as vendor:
+            first = await night(tmp_path, vendor)
+            assert (first.exit_code, first.archived) == (0, 153)
+            await asyncio.sleep(DAY_S)
+            vendor.world.add_video(title="New", now=now() - 5 * 3600)
+            options = RunOptions(sources=(AccountSource(),))
+            report = await archive.plan(str(tmp_path), account_of(vendor), options, Watcher())
+            assert (report.selected, report.new, report.archived) == (154, 1, 153)
+            again = await night(tmp_path, vendor)
+            assert (again.exit_code, again.selected, again.archived) == (0, 154, 1)
+            assert again.api_calls.list <= 4 < first.api_calls.list
+            assert again.as_json()["listed"] == [
+                {"source": "account", "videos": 154, "whole": False}
+            ]  # fmt: skip
+            whole = await night(tmp_path, vendor, full_listing=True)
+            assert whole.api_calls.list == first.api_calls.list
+            assert whole.selected == 154
 
     hastily(story())
