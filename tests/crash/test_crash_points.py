@@ -212,7 +212,7 @@ def test_bytes_that_go_before_the_ledger_knows_are_found(monkeypatch: pytest.Mon
 def test_a_tag_manifest_before_its_tags_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would call a bag whole that is not."""
 
-    async def wrong_way_round(vault: Any, holdings: Any, now: Any, **_: Any) -> None:
+    async def wrong_way_round(vault: Any, holdings: Any, now: Any, *_: Any) -> None:
         lines = manifest._Lines(holdings)
         text = "".join([chunk async for chunk in lines.chunks()])
         texts = {
