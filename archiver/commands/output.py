@@ -110,6 +110,8 @@ def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:
             f"{', '.join(endangered[:_FAILURES_MOST])}"
             f"{', ...' if len(endangered) > _FAILURES_MOST else ''}."
         )
+    if lacking := answer["extras"]["missing"]:
+        yield f"Extras of {many(lacking, 'video')} are missing: asked for again in later runs."
     if stays := answer["unlisted"]:
         yield f"{many(stays, 'archived video')} no longer listed by the vendor: kept."
     if answer["outcome"] == "refused":

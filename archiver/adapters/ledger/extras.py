@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from archiver.adapters.ledger import rows
 from archiver.core import rounds
 from archiver.core.extras import NAMES, NOT_THERE
 from archiver.core.lifecycle import apply
-from archiver.core.model import Holding, Instant, JobKey, VideoId
+from archiver.core.model import Holding, Instant, Job, JobKey, VideoId
 from archiver.core.rounds import CHANNEL, FIELDS, Answer
 
 _NOBODY = 0  # whose answer it is that belongs to all videos: the fields of the custom metadata
 _PLACING = "placing "  # and the kind: a file that is about to get its name
+ROUNDS_MOST = 1000  # begun in one transaction
 _KEEP = (
     "INSERT INTO extra (video_id, name, raw, asked_at) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (video_id, name) DO UPDATE SET asked_at = excluded.asked_at, raw = "
@@ -58,26 +59,40 @@ def keep(db: sqlite3.Connection, video_id: int, name: str, raw: str, at: Instant
     db.execute(_KEEP + there, (video_id, name, rows.plain(raw), at))
 
 
-def want(db: sqlite3.Connection, variant: str, now: Instant, *, refresh: bool) -> int:
-    """Begin the rounds that are due for the selection; how many."""
+def begin(db: sqlite3.Connection, variant: str, now: Instant) -> int:
+    """Begin the first rounds of videos, or versions, that had none; how many, at most ROUNDS_MOST.
+
+    A few at a time: within one transaction, what SQLite keeps for undoing the selection's own
+    tables is walked for each row (measured: 14.7 s for fifty thousand rows, else 5.4 s).
+    """
     fresh = db.execute(
         "SELECT video_id, version FROM queue WHERE variant = ? AND state NOT IN "
         "('skipped', 'gone') AND NOT EXISTS (SELECT 1 FROM main.job WHERE "
         "job.video_id = queue.video_id AND job.kind = 'extras' AND job.variant = 'extras' "
-        "AND job.version >= queue.version)",
-        (variant,),
+        "AND job.version >= queue.version) LIMIT ?",
+        (variant, ROUNDS_MOST),
     ).fetchall()
     for video_id, version in fresh:
         rows.insert_job(db, rounds.first_round(VideoId(video_id), version, now), now)
-    begun = len(fresh)
-    for row in db.execute(
+    return len(fresh)
+
+
+def due(db: sqlite3.Connection, now: Instant, *, refresh: bool) -> list[Job]:
+    """The extras of the selection whose round may be over, or all of them."""
+    found = db.execute(
         f"SELECT {rows.JOB_COLUMNS} FROM queue CROSS JOIN main.job ON "
         "job.video_id = queue.video_id AND job.kind = 'extras' AND job.variant = 'extras' "
         "AND job.version = queue.version WHERE queue.variant = 'extras' "
         "AND (? OR queue.state = 'discovered' OR queue.due_at <= ?)",
         (refresh, now),
-    ).fetchall():
-        job = rows.job_of(row)
+    )
+    return [rows.job_of(row) for row in found]
+
+
+def renew(db: sqlite3.Connection, jobs: Iterable[Job], now: Instant, *, refresh: bool) -> int:
+    """Begin the next rounds of *jobs*, where it is time for one; how many."""
+    begun = 0
+    for job in jobs:
         event = rounds.renewal(job, now, refresh=refresh)
         if event is not None:
             rows.update_job(db, apply(job, event), now)

@@ -155,9 +155,16 @@ class SqliteLedger(Reader):
 
     async def want_extras(self, variant: str, now: Instant, *, refresh: bool = False) -> int:
         """Begin the rounds of extras that are due for the selection, or all; how many."""
-        return await self._writer.write(
-            functools.partial(extras.want, variant=variant, now=now, refresh=refresh)
-        )
+        due = await self._writer.read(functools.partial(extras.due, now=now, refresh=refresh))
+        begun, most = 0, extras.ROUNDS_MOST
+        for start in range(0, len(due), most):
+            some = due[start : start + most]
+            renew = functools.partial(extras.renew, jobs=some, now=now, refresh=refresh)
+            begun += await self._writer.write(renew)
+        begin = functools.partial(extras.begin, variant=variant, now=now)
+        while count := await self._writer.write(begin):
+            begun += count
+        return begun
 
     async def keep_answer(self, video_id: int, name: str, raw: str, at: Instant) -> None:
         """Keep what was answered about a video's or a channel's extras, as JSON."""
