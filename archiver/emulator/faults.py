@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Where = Literal["api", "list", "token", "download", "extras"]
+Where = Literal["api", "list", "token", "download", "extras", "consent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ FAULTS = _table(
     ("token", "token-no-expiry", "a token without `expires_in`"),
     ("token", "token-zero-expiry", "`expires_in` is 0, though the token lives"),
     ("token", "token-lost", "the token is given, the connection is cut before its answer"),
-    ("token", "consent-denied", "the owner declines on the page of consent"),
+    ("consent", "consent-denied", "the owner declines on the page of consent"),
     ("list", "list-503", "503 to a page of a listing"),
     ("list", "list-html", "HTML in place of a page of a listing"),
     ("list", "repeat-page", "a later page brings the first one's videos again"),

@@ -119,8 +119,8 @@ class Place:
         return {"PATH": os.environ["PATH"], **homes, **self.env}
 
     def run_args(self, *more: str) -> list[str]:
-        """A run of the whole account into ``dest``: the videos alone, whose bytes are counted."""
-        told = ["--json", "--log-format", "json", "--no-extras"]
+        """A run of the whole account into ``dest``; whether with extras, the environment says."""
+        told = ["--json", "--log-format", "json"]
         return ["run", "account", "--to", str(self.dest), *told, *more]
 
     def process(self, *args: str, first: str = "", **more: Any) -> subprocess.Popen[str]:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from archiver.core.steps import Policy
 from archiver.emulator.config import EmulatorConfig
-from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
+from archiver.emulator.faults import FAULTS as EVERY_FAULT
 from tests.sim import network
 from tests.sim.transport import Way
 
 CRASH, INTERRUPT = "crash", "interrupt"
 STEP, SKEW = "stepped-clock", "skewed-clock"
 OWNER_FAULTS = frozenset({"replaced-video", "deleted-video", "renamed-video", "new-video"})
+# A night sees no page of consent.
+VENDOR_FAULTS = {name: fault for name, fault in EVERY_FAULT.items() if fault.where != "consent"}
 OF_VIDEOS = frozenset(name for name, fault in VENDOR_FAULTS.items() if fault.where != "extras")
 OF_EXTRAS = frozenset(VENDOR_FAULTS) - OF_VIDEOS
 COMMON = OF_VIDEOS | network.FAULTS | OWNER_FAULTS | {CRASH, INTERRUPT, STEP, SKEW}

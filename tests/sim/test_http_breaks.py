@@ -38,6 +38,7 @@ def worlds(*faults: str, line_bytes_s: float = 300_000.0, window_s: float = 86_4
         world = replace(
             drawn, config=config, sizes=(1_900_000, 1_800_000, 100_000), limit_rate=None,
             specs=specs, crashes=4, nights=3, downloads=2, is_punctual=not named & UNPUNCTUAL,
+            extras=False,
         )  # fmt: skip
         failure = lived(world).failure
         if failure:

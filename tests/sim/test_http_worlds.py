@@ -18,9 +18,8 @@ import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from tests.sim import http_world
-from tests.sim.http_drawn import FAULTS, draw
+from tests.sim.http_drawn import FAULTS, VENDOR_FAULTS, draw
 from tests.sim.http_world import lived
 from tests.sim.loop import SimLoop, simulate
 from tests.sim.network import API, Network

@@ -18,8 +18,8 @@ from archiver.emulator.server import Emulator
 from tests.hasty import Watcher, emulator, hastily, night
 
 ENDLESS = sorted(name for name, fault in FAULTS.items() if fault.endless)
-EXTRAS = {name for name, fault in FAULTS.items() if fault.where == "extras"}
-PASSING = sorted(set(FAULTS) - set(ENDLESS) - EXTRAS)
+APART = {name for name, fault in FAULTS.items() if fault.where in ("extras", "consent")}
+PASSING = sorted(set(FAULTS) - set(ENDLESS) - APART)
 SIZES = (20_000, 300_000)
 BREAK = ("reset-mid-body",)
 NEEDS = {  # faults that strike only where another one has struck
