@@ -27,7 +27,6 @@ from tests.crash.program import (
     is_complete,
     nothing_is_lost,
     vendor,
-    warm,
 )
 from tests.crash.test_kill import after_a_kill, catalogue
 
@@ -77,10 +76,8 @@ def options(seed: int) -> list[str]:
 def lives(seed: int, kills: int) -> Life:
     """Archives, one after the other, until *kills* kills have landed."""
     total = Life()
-    with (
-        tempfile.TemporaryDirectory(prefix="archiver-kill-", dir=MEMORY) as base,
-        warm(Place(Path(base) / "none")) as program,
-    ):
+    with tempfile.TemporaryDirectory(prefix="archiver-kill-", dir=MEMORY) as base:
+        program = Warm(Place(Path(base) / "none"))
         while total.kills < kills and len(total.wrong) < WRONG_MOST:
             root, one = Path(base) / str(seed), Life(archives=1)
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,7 +134,9 @@ class Place:
         )  # fmt: skip
 
     def archiver(self, *args: str, **more: Any) -> Result:
-        """The same, to its end."""
+        """The same, to its end; a fork unless there is *more* to it."""
+        if not more:
+            return fork(args, env=self.environment, cwd=self.cwd, said=self.root / "said")
         with self.process(*args, **more) as process:
             return ended(process)
 
@@ -157,10 +161,10 @@ def ended(process: subprocess.Popen[str]) -> Result:
 
 
 class Warm:
-    """Starts programs without the time that imports take; see ``tests.crash.warm``."""
+    """Starts programs without the time that imports take; see ``fork``."""
 
-    def __init__(self, process: subprocess.Popen[str], place: Place) -> None:
-        self._process, self.place = process, place
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
     def run(
         self,
@@ -177,39 +181,57 @@ class Warm:
             fuse: before which step on the disk the program gets the signal *number*; 0: never.
             on: count only the calls of this name.
         """
-        place, process = self.place, self._process
-        said = {name: str(place.root / "said" / name) for name in ("out", "err")}
-        for path in said.values():
-            Path(path).write_text("")  # a kill may come before the program's first breath
-        told = {
-            "args": args, "env": place.environment, "cwd": str(cwd or place.cwd),
-            "fuse": fuse, "number": int(number), "on": on, "met": told_to(), **said,
-        }  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(told) + "\n")
-        process.stdin.flush()
-        pid = int(process.stdout.readline())
-        if kill_after_s is not None:
-            time.sleep(kill_after_s)  # the moment of the kill is what is tried out
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        code = int(process.stdout.readline())
-        out, err = (Path(said[name]).read_text() for name in ("out", "err"))
-        result = Result(code, out, err)
+        place = self.place
+        result = fork(
+            args, env=place.environment, cwd=cwd or place.cwd, said=place.root / "said",
+            kill_after_s=kill_after_s, fuse=fuse, number=int(number), on=on,
+        )  # fmt: skip
         if "--log-format" in args:
             place.acknowledged.update(result.archived)
         return result
 
 
-@contextlib.contextmanager
-def warm(place: Place) -> Iterator[Warm]:
-    """The process that forks others."""
-    command = [sys.executable, "-m", "tests.crash.warm"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Warm(process, place)
+@functools.cache
+def _forking(_: int) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.warm"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    atexit.register(process.communicate)  # its input ends, and so does it
+    return process
+
+
+def fork(
+    args: Sequence[str], *, env: dict[str, str], cwd: Path, said: Path,
+    kill_after_s: float | None = None, **more: Any,
+) -> Result:  # fmt: skip
+    """Run a program to its end, or for so long, as a fork of a process that has imported it.
+
+    Each process that asks has one such process for all its tests.
+
+    Args:
+        said: the folder where the program's outputs become files.
+        more: a fuse; see ``Warm.run``.
+    """
+    paths = {name: said / name for name in ("out", "err")}
+    for path in paths.values():
+        path.write_text("")  # a kill may come before the program's first breath
+    told = {
+        "args": args, "env": env, "cwd": str(cwd), "met": told_to(), "patience_s": int(PATIENCE_S),
+        "fuse": 0, **more, **{name: str(path) for name, path in paths.items()},
+    }  # fmt: skip
+    process = _forking(os.getpid())
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(told) + "\n")
+    process.stdin.flush()
+    pid = int(process.stdout.readline())
+    if kill_after_s is not None:
+        time.sleep(kill_after_s)  # the moment of the kill is what is tried out
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    code = int(process.stdout.readline())
+    return Result(code, paths["out"].read_text(), paths["err"].read_text())
 
 
 def rows_of(place: Place) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from tests.crash.program import (
     is_valid_bag,
     nothing_is_lost,
     vendor,
-    warm,
 )
 from tests.crash.test_kill import catalogue
 
@@ -54,7 +53,8 @@ def stops_before(step: int, root: Path, them: Vendor, program: Warm, on: str = "
 
 def test_some_steps(tmp_path: Path) -> None:
     """A sample over the whole length of a run."""
-    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+    with vendor(*VENDOR) as them:
+        program = Warm(Place(tmp_path / "none"))
         step = 1
         while dies_before(step, tmp_path / str(step), them, program):
             step += 43
@@ -63,7 +63,8 @@ def test_some_steps(tmp_path: Path) -> None:
 
 def test_a_run_that_is_stopped_in_a_publication_leaves_a_valid_bag(tmp_path: Path) -> None:
     """A file and its sidecar are published, recorded and listed together, or not at all."""
-    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+    with vendor(*VENDOR) as them:
+        program = Warm(Place(tmp_path / "none"))
         for step in (1, 2, 4):  # where the files get their names
             stops_before(step, tmp_path / str(step), them, program, "rename_noreplace")
 
@@ -72,7 +73,8 @@ def test_a_run_that_is_stopped_in_a_publication_leaves_a_valid_bag(tmp_path: Pat
 @pytest.mark.timeout(0)
 def test_stopped_before_every_step(tmp_path: Path) -> None:
     """The same for the whole length of a run."""
-    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+    with vendor(*VENDOR) as them:
+        program = Warm(Place(tmp_path / "none"))
         for step in range(1, 140, 3):
             stops_before(step, tmp_path / str(step), them, program)
 
@@ -81,7 +83,8 @@ def test_stopped_before_every_step(tmp_path: Path) -> None:
 @pytest.mark.timeout(0)
 def test_every_step(tmp_path: Path) -> None:
     """All of them."""
-    with vendor(*VENDOR) as them, warm(Place(tmp_path / "none")) as program:
+    with vendor(*VENDOR) as them:
+        program = Warm(Place(tmp_path / "none"))
         for step in range(1, STEPS_MOST):
             if not dies_before(step, tmp_path / str(step), them, program):
                 return

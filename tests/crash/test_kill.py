@@ -17,7 +17,6 @@ from tests.crash.program import (
     nothing_is_lost,
     requests_were_not_repeated,
     vendor,
-    warm,
 )
 
 KILLS_EACH = 20  # to one archive
@@ -37,7 +36,8 @@ def options(seed: int) -> list[str]:
 def kill_again_and_again(root: Path, seed: int, kills: int) -> None:
     """*kills* kills and one run to the end; everything that must hold."""
     chance = random.Random(seed)
-    with vendor(*options(seed)) as them, warm(place := Place(root, them.env)) as program:
+    with vendor(*options(seed)) as them:
+        program = Warm(place := Place(root, them.env))
         landed = 0
         for number in range(kills):
             # Every third comes at once: into the opening, and into its own recovery.
@@ -94,33 +94,34 @@ def test_extras_that_are_killed_again_and_again_go_on(tmp_path: Path) -> None:
     chance = random.Random(4)
     with vendor(*options(4)) as them:
         env = {name: told for name, told in them.env.items() if name != "ARCHIVER_NO_EXTRAS"}
-        with warm(place := Place(tmp_path, env)) as program:
-            landed = 0
-            for number in range(12):
-                result = program.run(*place.run_args(), kill_after_s=chance.uniform(0.05, 0.5))
-                assert result.code in (-9, 0), result.err
-                landed += result.code == -9
-                nothing_is_lost(place)
-                if number % 4 == 3:
-                    after_a_kill(place, program)
-            assert landed > 6, "the work ended before the kills did"
-            last = program.run(*place.run_args())
-            assert (last.code, last.summary["outcome"]) == (0, "complete"), last.err
-            is_valid_bag(place.dest)
-            names = [path.name for path in (place.dest / "data").rglob("*") if path.is_file()]
-            assert len([name for name in names if name.endswith(".jpg")]) == 40
-            assert not [name for name in names if "(2)" in name or " r2.jpg" in name]
-            assert not [name for name in names if " r2." in name and name.endswith(".vtt")]
-            asked = them.get("stats")["extras_by_path"]
-            again = sum(count - 1 for count in asked.values())
-            assert again <= landed * AT_ONCE, again
+        program = Warm(place := Place(tmp_path, env))
+        landed = 0
+        for number in range(12):
+            result = program.run(*place.run_args(), kill_after_s=chance.uniform(0.05, 0.5))
+            assert result.code in (-9, 0), result.err
+            landed += result.code == -9
+            nothing_is_lost(place)
+            if number % 4 == 3:
+                after_a_kill(place, program)
+        assert landed > 6, "the work ended before the kills did"
+        last = program.run(*place.run_args())
+        assert (last.code, last.summary["outcome"]) == (0, "complete"), last.err
+        is_valid_bag(place.dest)
+        names = [path.name for path in (place.dest / "data").rglob("*") if path.is_file()]
+        assert len([name for name in names if name.endswith(".jpg")]) == 40
+        assert not [name for name in names if "(2)" in name or " r2.jpg" in name]
+        assert not [name for name in names if " r2." in name and name.endswith(".vtt")]
+        asked = them.get("stats")["extras_by_path"]
+        again = sum(count - 1 for count in asked.values())
+        assert again <= landed * AT_ONCE, again
 
 
 def test_a_large_file_goes_on_where_it_was_durable(tmp_path: Path) -> None:
     """At most 8 MiB of a download come a second time, however often it is killed."""
     size = 24_000_000
     options = ["--videos", "1", "--size", str(size), "--generation", "0", "--line", "24M"]
-    with vendor(*options) as them, warm(place := Place(tmp_path, them.env)) as program:
+    with vendor(*options) as them:
+        program = Warm(place := Place(tmp_path, them.env))
         for reached in (9 << 20, 18 << 20):
             kill_at_size(place, reached)
         last = program.run(*place.run_args())
@@ -145,7 +146,8 @@ def kill_at_size(place: Place, reached: int) -> None:
 def test_killed_while_the_archive_is_made(tmp_path: Path) -> None:
     """A kill at any moment of the very first opening leaves a place that the next run takes."""
     options = ["--videos", "2", "--size", "20k", "--generation", "0"]
-    with vendor(*options) as them, warm(Place(tmp_path / "none")) as program:
+    with vendor(*options) as them:
+        program = Warm(Place(tmp_path / "none"))
         for number in range(3):
             program.place = place = Place(tmp_path / str(number), them.env)
             killed = program.run(*place.run_args(), kill_after_s=0.02 * (number + 1))

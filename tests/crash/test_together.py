@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.program import Place, ended, is_complete, is_valid_bag, rows_of, vendor, warm
+from tests.crash.program import Place, Warm, ended, is_complete, is_valid_bag, rows_of, vendor
 from tests.crash.test_kill import catalogue
 from tests.crash.test_stop import until
 
@@ -31,7 +31,8 @@ def test_a_second_run_is_refused_and_readers_are_not(tmp_path: Path) -> None:
     """The second one ends with 4 and names the first; questions are answered meanwhile."""
     with vendor(*SLOW) as them:
         place = Place(tmp_path, them.env)
-        with warm(place) as another, at_work(place) as first:
+        another = Warm(place)
+        with at_work(place) as first:
             second = another.run(*place.run_args())
             retry = another.run("retry", str(place.dest))
             status = another.run("status", str(place.dest), "--json")

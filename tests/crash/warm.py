@@ -7,9 +7,12 @@ to stop.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
+import pkgutil
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +21,6 @@ STEPS = (
     "pwrite", "fdatasync", "fsync", "sync_folder", "rename_noreplace", "link", "replace",
     "unlink", "mkdir", "create", "truncate", "chmod",
 )  # fmt: skip
-ROOMS = (
-    "cli", "night", "archive", "console_lines", "questions", "commands.run", "commands.list",
-    "commands.retry", "commands.verify", "commands.status", "commands.watching",
-)  # fmt: skip
-
 _CLIENT = ("archiver.adapters.vendor.client", "VendorClient")
 CALLS = {  # counted only where they are asked for by name
     "account_videos": _CLIENT, "request": _CLIENT, "status": _CLIENT,
@@ -64,6 +62,7 @@ class Fuse:
 
 def become(told: dict[str, Any]) -> None:
     """Be the program, to the end of this process."""
+    signal.alarm(told["patience_s"])  # a program that hangs is an error, and ends
     os.chdir(told["cwd"])
     os.environ.clear()
     os.environ.update(told["env"])
@@ -85,8 +84,12 @@ def become(told: dict[str, Any]) -> None:
 
 def serve() -> None:
     """A line in: a program begins.  Its number out, and, when it has ended, how."""
-    for room in ROOMS:
-        importlib.import_module(f"archiver.{room}")
+    import archiver
+
+    for room in pkgutil.walk_packages(archiver.__path__, "archiver."):
+        if not room.name.endswith("__main__"):
+            importlib.import_module(room.name)
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()
