@@ -7,8 +7,8 @@ DEV := $(READY)-dev
 GATES := $(READY)-gates
 # Exactly what requirements/ names, by hash: a package that was tampered with is not installed.
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
-SEEDS ?= 10
-SIDE_BY_SIDE ?= 4
+SEEDS ?= 5
+SIDE_BY_SIDE ?= 3
 LAST ?= 50
 
 help:    ## this list

@@ -17,7 +17,7 @@ import pytest
 
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
-from tests.cli.processes import SMALL, ended, start
+from tests.cli.processes import SMALL, archiver, ended, start
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 AGREEING = f"{sys.executable} {STAND_INS / 'browser.py'} %s"
@@ -57,10 +57,9 @@ class Person:
         return code, out, err
 
     async def run(self, *args: str, **env: str) -> tuple[int | None, str, str]:
-        process = await self.begin(*args, **env)
-        assert process.stdin is not None
-        process.stdin.close()
-        return await self.end(process)
+        code, out, err = await archiver(*args, env=self.env(**env))
+        self.said += out + err
+        return code, out, err
 
     async def json(self, *args: str, **env: str) -> tuple[int | None, Any]:
         code, out, err = await self.run(*args, "--json", **env)

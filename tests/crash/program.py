@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -50,15 +51,21 @@ class Vendor:
 @contextlib.contextmanager
 def vendor(*options: str) -> Iterator[Vendor]:
     """``archiver emulator --json`` with *options*."""
-    command = [sys.executable, "-m", "archiver", "emulator", "--json", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder)
+        os.mkfifo(said / "out")
+        process = _forking(os.getpid())
+        pid = _begin(
+            process, ("emulator", "--json", *options), env=dict(os.environ), cwd=ROOT, said=said,
+            fuse=0, stays=True, patience_s=0, met="",
+        )  # fmt: skip
         try:
-            assert process.stdout is not None
-            told = json.loads(process.stdout.readline())
-            # What extras do when they are killed has tests of its own.
-            yield Vendor(told["api_url"], {**told["env"], "ARCHIVER_NO_EXTRAS": "1"})
+            with (said / "out").open() as out:
+                told = json.loads(out.readline())
+                # What extras do when they are killed has tests of its own.
+                yield Vendor(told["api_url"], {**told["env"], "ARCHIVER_NO_EXTRAS": "1"})
         finally:
-            process.terminate()
+            os.kill(pid, signal.SIGTERM)
 
 
 @dataclass
@@ -216,22 +223,30 @@ def fork(
     paths = {name: said / name for name in ("out", "err")}
     for path in paths.values():
         path.write_text("")  # a kill may come before the program's first breath
-    told = {
-        "args": args, "env": env, "cwd": str(cwd), "met": told_to(), "patience_s": int(PATIENCE_S),
-        "fuse": 0, **more, **{name: str(path) for name, path in paths.items()},
-    }  # fmt: skip
     process = _forking(os.getpid())
-    assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps(told) + "\n")
-    process.stdin.flush()
-    pid = int(process.stdout.readline())
+    pid = _begin(process, args, env=env, cwd=cwd, said=said, **{"fuse": 0, **more})
     if kill_after_s is not None:
         time.sleep(kill_after_s)  # the moment of the kill is what is tried out
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     code = int(process.stdout.readline())
     return Result(code, paths["out"].read_text(), paths["err"].read_text())
+
+
+def _begin(
+    process: subprocess.Popen[str], args: Sequence[str], *, env: dict[str, str], cwd: Path,
+    said: Path, **more: Any,
+) -> int:  # fmt: skip
+    told = {
+        "args": args, "env": env, "cwd": str(cwd), "met": told_to(), "patience_s": int(PATIENCE_S),
+        **more, **{name: str(said / name) for name in ("out", "err")},
+    }  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(told) + "\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
 
 
 def rows_of(place: Place) -> list[dict[str, Any]]:

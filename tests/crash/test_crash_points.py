@@ -43,7 +43,9 @@ def findings(name: str) -> list[str]:
     return list(Trial(NAMED[name], images=1, nested=0).run().wrong)
 
 
-@pytest.mark.parametrize("name", ["a first night", "broken off and begun again"])
+@pytest.mark.parametrize(
+    "name", ["a first night", pytest.param("broken off and begun again", marks=pytest.mark.slow)]
+)
 def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
     """A few images at each point of some protocols."""
     report = Trial(NAMED[name], images=1, nested=0).run()
@@ -54,7 +56,14 @@ def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
     assert report.counted > 5
 
 
-@pytest.mark.parametrize("name", ["a repair", "after a repair: deleted", "a damaged ledger"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a repair",
+        pytest.param("after a repair: deleted", marks=pytest.mark.slow),
+        "a damaged ledger",
+    ],
+)
 def test_nothing_that_was_harmed_is_lost_by_its_repair(name: str) -> None:
     """The damaged copies, the damaged ledger, and the news of it."""
     report = Trial(NAMED[name], images=1, nested=0).run()
@@ -146,6 +155,7 @@ def test_a_folder_that_is_not_synced_after_a_rename_is_found() -> None:
     assert is_found("I2", ForgetsRenames)
 
 
+@pytest.mark.slow
 def test_a_new_folder_whose_name_is_not_synced_is_found() -> None:
     """It goes with all that lies in it."""
     assert is_found("I2", ForgetsFolders)

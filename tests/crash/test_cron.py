@@ -116,16 +116,17 @@ def test_no_title_fails_a_terminal_that_cannot_show_it(
 
 def run(place: Place, *options: str, first: str = "", **env: str) -> Result:
     """The nightly command."""
-    return bare(
-        place, "run", "account", "--to", str(place.dest), "--json", *options, first=first, **env
-    )
+    args = ["run", "account", "--to", str(place.dest), "--json", *options]
+    if first:
+        return bare(place, *args, first=first)
+    return Place(place.root, {**place.env, **env}).archiver(*args)
 
 
 def verify_changed(place: Place) -> Result:
     """A file that somebody wrote to."""
     assert run(place).code == 0
     next((place.dest / "data").rglob("*.mp4")).write_bytes(b"changed")
-    return bare(place, "verify", str(place.dest), "--json")
+    return place.archiver("verify", str(place.dest), "--json")
 
 
 def run_as_nobody(place: Place) -> Result:

@@ -62,7 +62,7 @@ class Fuse:
 
 def become(told: dict[str, Any]) -> None:
     """Be the program, to the end of this process."""
-    signal.alarm(told["patience_s"])  # a program that hangs is an error, and ends
+    signal.alarm(told["patience_s"])  # one that hangs is an error, and ends
     os.chdir(told["cwd"])
     os.environ.clear()
     os.environ.update(told["env"])
@@ -91,12 +91,20 @@ def serve() -> None:
             importlib.import_module(room.name)
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
+    staying = []  # a vendor works on while others come and go
     for line in iter(sys.stdin.readline, ""):
+        told = json.loads(line)
         child = os.fork()
         if child == 0:
-            become(json.loads(line))
+            become(told)
         answers.write(f"{child}\n")
+        if told.get("stays"):
+            staying.append(child)
+            continue
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        staying = [one for one in staying if not os.waitpid(one, os.WNOHANG)[0]]
+    for child in staying:  # whoever started it is gone
+        os.kill(child, signal.SIGKILL)
 
 
 if __name__ == "__main__":
