@@ -74,7 +74,7 @@ def test_quiet_says_nothing_when_all_is_well_and_enough_when_it_is_not(tmp_path:
         for number in (video["id"] for video in them.get("videos")):
             them.change(replace={"id": number, "size": 30_000})
         them.change(faults=["denied@" + video["id"] for video in them.get("videos")[:4]])
-        bad = bare(place, *args)
+        bad = bare(place, *args, "--accept-replaced")
         assert bad.code == 1, bad.err
         assert 0 < len((bad.out + bad.err).splitlines()) <= 50
         assert "parked" in bad.out
