@@ -85,6 +85,7 @@ def unsynced(self: LocalPart) -> int:
     return self._written
 
 
+@pytest.mark.slow
 def test_a_rename_before_the_fsync_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name over bytes that never came to the disk."""
     place = Placer.place

@@ -16,7 +16,7 @@ NAMED = {f"{port.name} {port.kind}": port for port in PORTS}
         ("disk ENOSPC", 85, 50),
         ("disk short write", 3, 12),
         ("ledger SQLITE_FULL", 60, 60),
-        ("ledger SQLITE_IOERR", 90, 60),
+        pytest.param("ledger SQLITE_IOERR", 90, 60, marks=pytest.mark.slow),
         ("source BrokenError", 1, 9),
         ("vendor WeatherError", 4, 9),
         ("lock ENOLCK", 1, 9),

@@ -37,7 +37,9 @@ async def behind(dest: Path, vendor: Emulator, behind_s: float, **options: Any) 
     return await archive.run(str(dest), account, wanted, Watcher(), anyio.Event(), wrong)
 
 
-@pytest.mark.parametrize("behind_s", [7 * HOUR_S, -7 * HOUR_S, 9 * 86_400.0])
+@pytest.mark.parametrize(
+    "behind_s", [7 * HOUR_S, -7 * HOUR_S, pytest.param(9 * 86_400.0, marks=pytest.mark.slow)]
+)
 def test_a_time_limit_counts_from_the_start_whatever_the_clock_says(
     tmp_path: Path, behind_s: float
 ) -> None:
@@ -81,7 +83,11 @@ def test_a_time_limit_holds_for_the_listing_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["cdn-503", "error-500", pytest.param("error-503", marks=pytest.mark.slow)]
+    "fault",
+    [
+        "cdn-503",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("error-500", "error-503")),
+    ],
 )
 def test_one_video_that_only_gets_errors_is_asked_for_with_pauses(
     tmp_path: Path, fault: str
