@@ -15,7 +15,10 @@ kill: $(DEV)    ## N real kills of the real program at random moments
 steps: $(DEV)    ## killed, stopped and cut at every single step, and the other slow tests of crashes
 	@$(PY) -m pytest tests/crash -m slow
 
-.PHONY: crash nth kill steps
+slow: $(DEV)    ## every other slow test
+	@$(PY) -m pytest --ignore tests/crash -m slow
+
+.PHONY: crash nth kill steps slow
 
 SECONDS ?= 30
 fuzz: $(GATES)    ## every parser of foreign bytes, SECONDS=n each, steered by coverage
