@@ -89,7 +89,6 @@ def test_twenty_kills_and_one_run_to_the_end(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, seed=1, kills=KILLS_EACH)
 
 
-@pytest.mark.slow
 def test_extras_that_are_killed_again_and_again_go_on(tmp_path: Path) -> None:
     """Every file once and in the bag; what is asked for again was under way when the kill came."""
     chance = random.Random(4)
