@@ -209,7 +209,7 @@ class _Night:
         close(summary, ending, error, is_listed=self._is_listed)
         if self._options.extras:
             summary.extras_missing = await ledger.extras_missing(self._options.variant)
-        if self._stock.lister is not None:
+        if self._stock.lister is not None and self._stock.lister.listed:
             await state(
                 ledger, self._archive.vault.archive_id, summary, self._stock.lister,
                 self._options.filter, self._options.variant, is_listed=self._is_listed,

@@ -14,6 +14,7 @@ import click
 from archiver.commands import options, output
 from archiver.commands.epilog import examples
 from archiver.commands.options import option
+from archiver.commands.outside import outside_archives
 from archiver.console_text import local, safe
 from archiver.core.selection import parse_moment
 
@@ -35,6 +36,7 @@ _EXAMPLES = examples(
     "--premis",
     metavar="FILE",
     type=click.Path(dir_okay=False),
+    callback=outside_archives,
     help="Write all of it to FILE as PREMIS 3.0 (XML).",
 )
 @options.as_json

@@ -6,6 +6,7 @@ import click
 
 from archiver.commands import options
 from archiver.commands.options import option
+from archiver.commands.outside import outside_archives
 
 
 def telling(function: options.F) -> options.F:
@@ -14,8 +15,10 @@ def telling(function: options.F) -> options.F:
         option("--notify-on", type=click.Choice(["failure", "warning", "always"]),
                default="failure", show_default=True, help="When ARCHIVER_NOTIFY gets a message."),
         option("--metrics-file", metavar="FILE", type=click.Path(dir_okay=False),
+               callback=outside_archives,
                help="Write figures for Prometheus to FILE."),
         option("--log-file", metavar="FILE", type=click.Path(dir_okay=False),
+               callback=outside_archives,
                help="Add what is told to FILE, too."),
         option("--log-format", type=click.Choice(["text", "json", "journal"]), default="text",
                show_default=True, help="How lines on standard error look."),
@@ -23,6 +26,7 @@ def telling(function: options.F) -> options.F:
         options.verbose,
         options.quiet,
         option("--report", metavar="FILE", type=click.Path(dir_okay=False),
+               callback=outside_archives,
                help="Write the JSON summary to FILE, too."),
         options.as_json,
     ):  # fmt: skip

@@ -271,6 +271,26 @@ def test_a_report_that_cannot_be_written_is_known_before_the_run() -> None:
     assert (result.exit_code, "no/such/file" in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run", "account", "--to", "kept", "--report"], ["events", "kept", "--premis"],
+        ["run", "account", "--to", "kept", "--log-file"],
+        ["run", "account", "--to", "elsewhere", "--metrics-file"],
+    ],
+)  # fmt: skip
+def test_no_file_is_written_into_an_archive(tmp_path: Path, args: list[str]) -> None:
+    """A name that was completed once too far would be the end of a video."""
+    video = tmp_path / "kept" / "data" / "a" / "video.mp4"
+    for path in (video, tmp_path / "kept" / ".archiver" / "archive-id"):
+        path.parent.mkdir(parents=True)
+        path.write_text("as it was\n")
+    args = [str(tmp_path / word) if word in ("kept", "elsewhere") else word for word in args]
+    result = archiver(*args, str(video))
+    assert (result.exit_code, "lies in the archive" in result.output) == (2, True)
+    assert video.read_text() == "as it was\n"
+
+
 def test_plain_http_is_refused() -> None:
     """Credentials never travel in the clear, unless to this machine."""
     env = {"ARCHIVER_ACCESS_TOKEN": CANARY, "ARCHIVER_API_URL": "http://api.example"}

@@ -185,3 +185,19 @@ def test_a_host_in_trouble_is_named_once(tmp_path: Path) -> None:
             assert not any("http" in reason for reason in seen)
 
     hastily(story())
+
+
+def test_a_night_that_saw_no_listing_states_nothing(tmp_path: Path) -> None:
+    """Else the list of what is missing, and why, would be gone with the first bad night."""
+
+    async def story() -> None:
+        async with emulator(videos=3, size=SMALL) as vendor:
+            assert (await night(tmp_path, vendor)).exit_code == 0
+            before = (tmp_path / "completeness.txt").read_text()
+            assert "3 archived" in before
+            vendor.world.faults.set(["list-503!"])
+            refused = await night(tmp_path, vendor, max_wait_s=60.0)
+            assert refused.exit_code != 0
+            assert (tmp_path / "completeness.txt").read_text() == before
+
+    hastily(story())
