@@ -25,7 +25,6 @@ _HELP: Mapping[str, str] = {
     "archiver_videos_to_be_deleted": "Selected videos that the vendor deletes within 31 days.",
     "archiver_videos_not_safe": "Those of them that are not archived.",
 }
-_KEPT = re.compile(rf"^{_GOOD}(?:\{{[^\n]*\}})? (\d+(?:\.\d+)?)$", re.MULTILINE)
 
 
 def exposition(summary: Summary, archive: str, ended_at: Instant, warnings: int, old: str) -> str:
@@ -39,7 +38,7 @@ def exposition(summary: Summary, archive: str, ended_at: Instant, warnings: int,
     """
     label = f'archive="{_escaped(archive)}"'
     lines: list[str] = []
-    for name, samples in _families(summary, ended_at, warnings, old):
+    for name, samples in _families(summary, ended_at, warnings, _kept(old, label)):
         if samples:
             lines += [f"# HELP {name} {_HELP[name]}", f"# TYPE {name} gauge"]
         for more, value in samples.items():
@@ -49,14 +48,14 @@ def exposition(summary: Summary, archive: str, ended_at: Instant, warnings: int,
 
 
 def _families(
-    summary: Summary, ended_at: Instant, warnings: int, old: str
+    summary: Summary, ended_at: Instant, warnings: int, kept: str
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Each metric, and its samples: what is added to the label, and the value."""
     yield "archiver_last_run_timestamp_seconds", {"": f"{summary.started_at:.0f}"}
     yield "archiver_last_run_duration_seconds", {"": f"{summary.seconds:.3f}"}
     yield "archiver_last_run_exit_code", {"": str(summary.exit_code)}
     yield "archiver_last_run_warnings", {"": str(warnings)}
-    good = f"{ended_at:.0f}" if summary.is_good else _kept(old)
+    good = f"{ended_at:.0f}" if summary.is_good else kept
     yield _GOOD, {"": good} if good else {}
     if summary.outcome == "refused" and not summary.selected:
         return  # nothing is known of the videos, which is not the same as none
@@ -73,8 +72,10 @@ def _families(
     yield "archiver_videos_not_safe", {"": str(len(summary.deletion.not_safe))}
 
 
-def _kept(old: str) -> str:
-    found = _KEPT.search(old)
+def _kept(old: str, label: str) -> str:
+    """When this archive's last good run ended; another one's time would hide that there is none."""
+    sample = rf"^{_GOOD}\{{{re.escape(label)}\}} (\d+(?:\.\d+)?)$"
+    found = re.search(sample, old, re.MULTILINE)
     return found[1] if found else ""
 
 

@@ -96,3 +96,11 @@ def test_any_name_of_a_folder_comes_through(archive: str) -> None:
     bad = Summary(START, 1.0, "refused", 4)
     kept = exposition(bad, archive, Instant(END + 9), 0, text)
     assert of(kept, "last_good_run_timestamp_seconds", archive) == 1_795_435_512
+
+
+def test_the_last_good_run_of_another_archive_is_none_of_this_one() -> None:
+    """A mistyped --to must not look as if it had been well a moment ago."""
+    good = exposition(Summary(START), "a", END, 0, "")
+    bad = Summary(START, 1.0, "refused", 4)
+    assert of(exposition(bad, "a", END, 0, good), "last_good_run_timestamp_seconds", "a")
+    assert of(exposition(bad, "b", END, 0, good), "last_good_run_timestamp_seconds", "b") is None
