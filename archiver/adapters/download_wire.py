@@ -156,6 +156,8 @@ def _why(error: BaseException) -> str:
         return os.strerror(error.errno)  # the error's own text quotes addresses and calls
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(getattr(error, "os_error", error), ConnectionError):
+        return "the connection was reset"  # by Python 3.11.2 without a number, in a handshake
     return type(error).__name__
 
 
