@@ -5,7 +5,6 @@ Rule: a file is taken for ours where its name begins as its folder does; what it
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,23 +20,6 @@ _VIDEOS = re.compile(
     rf"|(?:\.(?P<language>[a-z0-9-]{{1,10}})){_AGAIN}\.vtt|{_AGAIN}\.(?P<details>info\.json))"
 )
 _CHANNELS = re.compile(rf"channel(?: r(?P<revision>\d{{1,4}}))?{_AGAIN}\.info\.json")
-
-
-def files(root: str) -> Iterator[str]:
-    """Every file below ``data/``, by path; through no symlink."""
-    folders = ["data"]
-    while folders:
-        folder = folders.pop()
-        try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries)
-        except OSError:
-            continue
-        for name, is_folder in found:
-            if is_folder:
-                folders.append(f"{folder}/{name}")
-            else:
-                yield f"{folder}/{name}"
 
 
 def extras(

@@ -45,7 +45,12 @@ def manifest_of(root: str) -> dict[str, str]:
 
 
 def sidecars(root: str, folder: str = "data") -> Iterator[str]:
-    """Every sidecar below *folder*, by path; through no symlink."""
+    """Every sidecar below *folder*, by path."""
+    return (path for path in files(root, folder) if path.endswith(SIDECAR))
+
+
+def files(root: str, folder: str = "data") -> Iterator[str]:
+    """Every file below *folder*, by path; through no symlink."""
     folders = [folder]
     while folders:
         folder = folders.pop()
@@ -57,7 +62,7 @@ def sidecars(root: str, folder: str = "data") -> Iterator[str]:
         for name, is_folder in found:
             if is_folder:
                 folders.append(f"{folder}/{name}")
-            elif name.endswith(SIDECAR):
+            else:
                 yield f"{folder}/{name}"
 
 

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from archiver.adapters.destination import PRIVATE
 from archiver.adapters.ledger import Gathered, SqliteLedger
 from archiver.adapters.publish import LocalVault
 from archiver.care import beside, gathering
@@ -45,7 +46,7 @@ async def rebuild(
         DestinationError: the disk is full or refuses; the old one is where it was.
     """
     await vault.forget(_FRESH)
-    private = Path(dest) / ".archiver"
+    private = Path(dest) / PRIVATE
     manifest = await _thread(partial(gathering.manifest_of, dest))
     known = dict[str, VideoId]()
     async with await SqliteLedger.open(private / _FRESH) as ledger:
@@ -55,7 +56,7 @@ async def rebuild(
         alone = [path for path in manifest if path not in known]
         rest = gathering.unaccompanied(dest, alone, manifest)
         count += await _adopt_all(ledger, _noted(rest, known), now)
-        found = beside.extras(dest, beside.files(dest), manifest, known)
+        found = beside.extras(dest, gathering.files(dest), manifest, known)
         await _adopt_files(ledger, found, known, now)
         await ledger.meta_set(REBUILT, str(now))
     # Said before it is in its place: a crash in between begins anew, and is told anew.
