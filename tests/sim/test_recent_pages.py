@@ -6,7 +6,8 @@ The real client, lister and ledger; nothing is downloaded, so that a long accoun
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,25 @@ class Nights:
         return Night(lister, ids | set(lister.remembered), self.to.calls.list - before)
 
 
-async def nights(tmp_path: Path, stack: AsyncExitStack, **config: Any) -> Nights:
-    vendor = await stack.enter_async_context(emulator(**{**CONFIG, **config}))
-    clock = SystemClock(now, asyncio.get_running_loop().time)
-    to = await stack.enter_async_context(connected(account_of(vendor), clock))
-    ledger = await stack.enter_async_context(
-        await SqliteLedger.open(tmp_path / "ledger.sqlite3")
-    )  # fmt: skip
-    return Nights(vendor, to, ledger, clock)
+@asynccontextmanager
+async def nights(tmp_path: Path, **config: Any) -> AsyncIterator[Nights]:
+    """An account that was never listed."""
+    async with emulator(**{**CONFIG, **config}) as vendor:
+        clock = SystemClock(now, asyncio.get_running_loop().time)
+        async with (
+            connected(account_of(vendor), clock) as to,
+            await SqliteLedger.open(tmp_path / "ledger.sqlite3") as ledger,
+        ):
+            yield Nights(vendor, to, ledger, clock)
+
+
+@asynccontextmanager
+async def the_next_night(tmp_path: Path, **config: Any) -> AsyncIterator[Nights]:
+    """An account that was listed to its end a day ago."""
+    async with nights(tmp_path, **config) as here:
+        await here.listed()
+        await asyncio.sleep(DAY_S)
+        yield here
 
 
 def everything(vendor: Emulator) -> set[VideoId]:
@@ -98,8 +110,7 @@ def test_on_weeknights_the_newest_pages_are_read_and_on_sundays_all(tmp_path: Pa
     """The selection is the same; a new video is found the night it comes."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
+        async with nights(tmp_path) as here:
             first = await here.listed()
             assert (first.reading, first.lister.remembered) == (Reading.WHOLE, [])
             assert first.calls >= PAGES
@@ -128,10 +139,7 @@ def test_the_whole_listing_is_read_where_the_ledger_cannot_know_the_rest(
     """Rather too many calls than a video that nobody asks for until Sunday."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with AsyncExitStack() as stack, the_next_night(tmp_path) as here:
             wanted, sources, how_read = ALL, list[Source](), dict[str, bool]()
             match how:
                 case "asked for":
@@ -161,8 +169,7 @@ def test_a_format_whose_first_listing_broke_off_is_read_whole(tmp_path: Path) ->
     """The first pages are known then, in that format, and nothing behind them."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
+        async with nights(tmp_path) as here:
             await here.listed()
             lister = Lister(here.to.vendor, here.ledger, here.clock, Watcher(), "flv")
             batches = lister.videos((AccountSource(),), ALL)
@@ -180,10 +187,7 @@ def test_a_page_with_something_new_is_never_the_last(tmp_path: Path) -> None:
     """Renamed, replaced or bumped videos among the newest lead on to the next page."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with the_next_night(tmp_path) as here:
             world = here.vendor.world
             ids = sorted(world.account.videos, key=lambda n: -world.account.videos[n].rank)
             world.replace_video(ids[30], size=70_000)
@@ -201,10 +205,7 @@ def test_a_listing_that_moves_is_walked_again_and_no_further(tmp_path: Path) -> 
     """By the second walk the ledger knows the new video: it is not taken for an old one."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with the_next_night(tmp_path) as here:
             here.vendor.world.add_video(title="New", now=now() - 3 * DAY_S)
             here.vendor.world.faults.set(["moving-page*1"])
             again = await here.listed()
@@ -219,8 +220,7 @@ def test_a_young_recording_further_down_is_looked_for(tmp_path: Path) -> None:
     """It is archived the night after it ended, not on Sunday."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
+        async with nights(tmp_path) as here:
             world = here.vendor.world
             live = world.add_video(title="Round the clock", recording=True, now=now() - 20 * DAY_S)
             for number in range(120):
@@ -240,10 +240,7 @@ def test_a_filter_chooses_among_what_no_page_named_as_well(tmp_path: Path) -> No
     """By what the last whole listing said of each."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack, private_share=0.3)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with the_next_night(tmp_path, private_share=0.3) as here:
             some = await here.listed(wanted=Filter(protect="private"))
             videos = here.vendor.world.account.videos.values()
             assert some.reading is Reading.RECENT
@@ -257,10 +254,7 @@ def test_shared_channels_are_left_early_too_and_other_sources_never(tmp_path: Pa
     """Each listing of the account for itself; a playlist has an order of its own."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack, channels=3, playlists=1)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with the_next_night(tmp_path, channels=3, playlists=1) as here:
             shared = list(here.vendor.world.account.channels)[2]
             new = here.vendor.world.add_video(title="Shared", channel_id=shared, now=now())
             again = await here.listed()
@@ -282,10 +276,7 @@ def test_a_listing_left_early_is_not_taken_for_a_shrunken_one(tmp_path: Path) ->
     """The whole listing alone is held against the last whole one."""
 
     async def story() -> None:
-        async with AsyncExitStack() as stack:
-            here = await nights(tmp_path, stack)
-            await here.listed()
-            await asyncio.sleep(DAY_S)
+        async with the_next_night(tmp_path) as here:
             world = here.vendor.world
             ids = sorted(world.account.videos, key=lambda n: -world.account.videos[n].rank)
             for number in ids[100:]:
