@@ -7,10 +7,10 @@ from contextlib import aclosing
 from pathlib import Path
 
 from archiver.adapters.check_log import checks
-from archiver.adapters.destination import ID_FILE
+from archiver.adapters.destination import ID_FILE, PRIVATE
 from archiver.core.model import NOW, Instant
 from archiver.errors import ArchiverError
-from archiver.opening import PRIVATE, reading
+from archiver.opening import reading
 from archiver.records.history import Happening, check
 from archiver.records.premis import Document
 

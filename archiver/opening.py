@@ -14,7 +14,7 @@ from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.causes import refusal
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.destination import ID_FILE, no_identity
+from archiver.adapters.destination import ID_FILE, PRIVATE, no_identity
 from archiver.adapters.disk import Os
 from archiver.adapters.http import ConnectorFactory, open_sessions, tcp_connector
 from archiver.adapters.ledger import SqliteLedger
@@ -35,7 +35,6 @@ from archiver.errors import DestinationError, LedgerLostError, SettingsError
 from archiver.records.tag_files import write_tag_files
 
 LEDGER = "ledger.sqlite3"
-PRIVATE = ".archiver"
 _TEMPLATE_KEY = "name template"
 
 

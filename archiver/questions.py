@@ -10,6 +10,7 @@ from typing import Any
 
 from archiver.adapters.check_log import note_check
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.destination import PRIVATE
 from archiver.adapters.ledger import Entry
 from archiver.adapters.ledger import Filter as Wanted
 from archiver.adapters.lock import running
@@ -27,7 +28,7 @@ from archiver.core.model import (
     VideoId,
 )
 from archiver.core.summary import SCHEMA, Failure, iso
-from archiver.opening import PRIVATE, REAL, Surroundings, changing, reading
+from archiver.opening import REAL, Surroundings, changing, reading
 from archiver.records.tag_files import write_tag_files
 
 _FAILURES_MOST = 1000

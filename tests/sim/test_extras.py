@@ -15,10 +15,11 @@ import bagit
 import pytest
 
 from archiver import archive
+from archiver.adapters.destination import PRIVATE
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator
-from archiver.opening import LEDGER, PRIVATE, changing, reading
+from archiver.opening import LEDGER, changing, reading
 from tests.hasty import Watcher, emulator, hastily, night, surroundings
 
 SMALL = (15_500, 60_000)

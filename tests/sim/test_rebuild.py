@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from archiver import archive
+from archiver.adapters.destination import PRIVATE
 from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
-from archiver.opening import LEDGER, PRIVATE
+from archiver.opening import LEDGER
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
 

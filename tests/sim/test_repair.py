@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from archiver import archive
+from archiver.adapters.destination import PRIVATE
 from archiver.core.lifecycle import Damaged
 from archiver.core.model import Instant
-from archiver.opening import PRIVATE, changing
+from archiver.opening import changing
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
 
