@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archiver.version import __version__
 
 if TYPE_CHECKING:
-    from archiver.library import (
+    from archiver.front_door import (
         Account,
         Archive,
         ArchiverError,
@@ -42,7 +42,7 @@ if not TYPE_CHECKING:  # a checker would believe any name then
         """A public name, imported when it is first asked for: ``archiver --help`` needs none."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("archiver.library"), name)
+        return getattr(import_module("archiver.front_door"), name)
 
 
 def __dir__() -> list[str]:

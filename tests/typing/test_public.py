@@ -78,7 +78,9 @@ def test_every_public_name_is_there_and_explained() -> None:
         assert name in dir(archiver)
         if name not in ("__version__", "RunEvent", "Instant"):
             assert inspect.getdoc(getattr(archiver, name))
-    assert set(archiver.__all__) - {"__version__"} == set(import_module("archiver.library").__all__)
+    assert set(archiver.__all__) - {"__version__"} == set(
+        import_module("archiver.front_door").__all__
+    )
 
 
 def test_every_event_is_public_and_explained() -> None:
