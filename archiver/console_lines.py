@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TextIO
 from archiver.console_tally import Tally
 from archiver.console_text import clock, many, safe, size, span
 from archiver.console_weather import Forecast, outlook
-from archiver.core import lifecycle as life
+from archiver.core import events
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import iso
 from archiver.met import met
@@ -27,19 +27,19 @@ STATUS_EVERY_S = 60.0
 
 # What each event is called, and how much it matters.  Progress has no line: bars show it.
 WORDS: Final[Mapping[type, tuple[str, int]]] = {
-    life.Asked: ("asking", DETAIL), life.Pending: ("preparing", DETAIL),
-    life.Available: ("ready", DETAIL), life.Unavailable: ("not ready", DETAIL),
-    life.NotFound: ("gone", DETAIL),  # the run itself says it, as a warning
-    life.Delayed: ("failed", NEWS),
-    life.Hindered: ("waiting", DETAIL),  # a host's trouble is told once, not once a file
-    life.LinkRefused: ("refused", NEWS),
-    life.RanOut: ("ran out", NEWS), life.Fetched: ("fetched", DETAIL),
-    life.Corrupt: ("corrupt", NEWS), life.Stored: ("archived", NEWS),
-    life.Superseded: ("archived", WARNING), life.Found: ("found", DETAIL),
-    life.Damaged: ("damaged", DETAIL),
-    life.GaveUp: ("parked", WARNING), life.Skipped: ("skipped", NEWS),
-    life.Reopened: ("reopened", DETAIL), life.Gathered: ("extras", DETAIL),
-    life.Lacking: ("extras missing", DETAIL),  # the summary counts them
+    events.Asked: ("asking", DETAIL), events.Pending: ("preparing", DETAIL),
+    events.Available: ("ready", DETAIL), events.Unavailable: ("not ready", DETAIL),
+    events.NotFound: ("gone", DETAIL),  # the run itself says it, as a warning
+    events.Delayed: ("failed", NEWS),
+    events.Hindered: ("waiting", DETAIL),  # a host's trouble is told once, not once a file
+    events.LinkRefused: ("refused", NEWS),
+    events.RanOut: ("ran out", NEWS), events.Fetched: ("fetched", DETAIL),
+    events.Corrupt: ("corrupt", NEWS), events.Stored: ("archived", NEWS),
+    events.Superseded: ("archived", WARNING), events.Found: ("found", DETAIL),
+    events.Damaged: ("damaged", DETAIL),
+    events.GaveUp: ("parked", WARNING), events.Skipped: ("skipped", NEWS),
+    events.Reopened: ("reopened", DETAIL), events.Gathered: ("extras", DETAIL),
+    events.Lacking: ("extras missing", DETAIL),  # the summary counts them
 }  # fmt: skip
 _LEVELS: Final = {DETAIL: "debug", NEWS: "info", WARNING: "warning"}
 # What systemd's journal takes for a line's priority: debug, info, warning.
@@ -56,7 +56,7 @@ class Told:
     fields: Mapping[str, Any]
 
 
-def told(event: life.Event, after: Job, title: str = "") -> Told | None:
+def told(event: events.Event, after: Job, title: str = "") -> Told | None:
     """What to say of an event; None where a line would be noise."""
     word, level = WORDS.get(type(event), ("", DETAIL))
     if not word:
@@ -70,7 +70,7 @@ def told(event: life.Event, after: Job, title: str = "") -> Told | None:
         fields |= {"reason": reason, "failures": after.failures}
     named = f"{key.video_id}  {safe(title)}" if title else f"{key.video_id}"
     text = f"{named}  {reason}" if reason else named
-    if isinstance(event, life.Stored | life.Superseded):
+    if isinstance(event, events.Stored | events.Superseded):
         held = event.holdings[0]
         fields |= {"path": held.path, "bytes": held.bytes, "sha256": held.sha256}
         text = f"{safe(PurePosixPath(held.path).name)}  {size(held.bytes)}"
@@ -134,7 +134,7 @@ class Lines:
         """Bytes came over the line."""
         self.tally.received(job, count)
 
-    def recorded(self, before: Job, event: life.Event, after: Job) -> None:
+    def recorded(self, before: Job, event: events.Event, after: Job) -> None:
         """A fact is in the ledger."""
         running = self.tally.running.get(after.key)
         what = told(event, after, running.title if running else "")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from archiver.core.lifecycle import Event, Progressed, Stored, Superseded
+from archiver.core.events import Event, Progressed, Stored, Superseded
 from archiver.core.model import EXTRAS, Instant, Job, JobKey, JobState
 
 _RATE_OVER_S = 15.0  # long enough to be calm, short enough to show that a line died

@@ -15,8 +15,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from archiver.core.admission import host_of
+from archiver.core.events import Event, Hindered, Lacking
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event, Hindered, Lacking
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
 from archiver.core.schedule import is_progress, plan
 from archiver.core.steps import Budget, Fetch, Gather, Plan, Policy, Poll, Publish, Step

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from archiver.core import lifecycle as life
+from archiver.core import events
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState
 from archiver.core.weather import Trouble
 
@@ -92,10 +92,10 @@ class Postponed:
 RunEvent: TypeAlias = Note | Selected | Downloading | Received | Moved | Archived | Postponed
 
 
-def told(before: Job, event: life.Event, after: Job) -> RunEvent | None:
+def told(before: Job, event: events.Event, after: Job) -> RunEvent | None:
     """What to tell of a fact that was recorded; None where nothing changed that is worth it."""
     key = after.key
-    if isinstance(event, life.Stored | life.Superseded):
+    if isinstance(event, events.Stored | events.Superseded):
         return Archived(key, event.holdings)
     if after.state is not before.state:
         return Moved(key, before.state, after.state, after.reason)

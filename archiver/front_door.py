@@ -19,7 +19,7 @@ from archiver import archive, settings
 from archiver.account import Account, Secret
 from archiver.archive import CatalogueRow, Check, PlanReport, RunOptions, StatusReport, VerifyReport
 from archiver.core.bag import Contact
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import NOW, ChannelId, Holding, Instant, Job, JobState, VideoId
 from archiver.core.selection import Filter, Source, parse_source, unique
 from archiver.core.summary import Summary

@@ -14,8 +14,8 @@ from typing import TypeVar
 import anyio
 
 from archiver.core import extras, rounds
+from archiver.core.events import Event, Gathered, Lacking
 from archiver.core.extras_document import is_changed
-from archiver.core.lifecycle import Event, Gathered, Lacking
 from archiver.core.model import NOW, Instant, Job, JobKey, Saved, Shelf
 from archiver.core.rounds import FIELDS, Answer
 from archiver.core.weather import FIRST_WAIT_S, LONGEST_WAIT_S

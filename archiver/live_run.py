@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import Job, JobKey, JobState
 from archiver.core.summary import Summary
 from archiver.core.weather import Trouble

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import Job, JobState
 from archiver.core.weather import Trouble
 from archiver.met import met

@@ -12,11 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from archiver.core import lifecycle as life
-from archiver.core import reply, schedule
+from archiver.core import events, reply, schedule
 from archiver.core.admission import host_of
+from archiver.core.events import Event
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event
 from archiver.core.listing import STILL_RECORDING
 from archiver.core.model import (
     EXTRAS,
@@ -88,18 +87,18 @@ class Hands:
             self._learnt.crowded(self._clock.now())
             again_at = self._after_weather(job)
             if job.key.kind == EXTRAS:
-                return life.Lacking(self._clock.now(), again_at, str(crowded))
-            return life.Hindered(str(crowded), again_at)
+                return events.Lacking(self._clock.now(), again_at, str(crowded))
+            return events.Hindered(str(crowded), again_at)
         except TooLargeError as large:
             met("L42")
-            return life.GaveUp(f"{large} {large.hint}")
+            return events.GaveUp(f"{large} {large.hint}")
 
     async def _perform(self, step: Step, job: Job, record: Record) -> Event:
         match step:
             case Request():
                 if self._is_growing is not None and await self._is_growing(job):
-                    return life.Skipped(STILL_RECORDING)
-                job = await record(life.Asked(self._clock.now()))
+                    return events.Skipped(STILL_RECORDING)
+                job = await record(events.Asked(self._clock.now()))
                 return await self._ask(job, self._vendor.request, posted=True)
             case Poll():
                 return await self._ask(job, self._vendor.status, posted=False)
@@ -113,7 +112,7 @@ class Hands:
             case Expire():
                 return self._ran_out(job)
             case GiveUp(_, reason):
-                return life.GaveUp(reason)
+                return events.GaveUp(reason)
 
     async def _ask(
         self, job: Job, call: Callable[..., Awaitable[Downloadable]], *, posted: bool
@@ -126,7 +125,7 @@ class Hands:
             met("A07" if posted else "A08")
             if posted:
                 await give_back(self._vault, self._ledger, job)
-                return life.NotFound()
+                return events.NotFound()
             # The vendor forgot the request, not the video: that is for the next POST to say.
             now, forgot = self._clock.now(), "the vendor forgot the request (404)"
             return reply.unavailable(job, forgot, now, self._policy)
@@ -138,9 +137,9 @@ class Hands:
                     "The vendor refuses one video after the other: this account may not download.",
                     "Check the role of the credentials, and that the plan includes downloads.",
                 ) from denied
-            return life.GaveUp(f"the vendor denies this video: {denied}")
+            return events.GaveUp(f"the vendor denies this video: {denied}")
         except BadAnswerError as bad:
-            return life.Delayed(self._clock.now(), str(bad), self._retry_at(job))
+            return events.Delayed(self._clock.now(), str(bad), self._retry_at(job))
         self._denied = 0
         self._hindered.pop(job.key, None)
         return reply.heard(
@@ -151,10 +150,10 @@ class Hands:
         now, again_at = self._clock.now(), self._after_weather(job)
         again_at = max(again_at, weather.retry_at or now)
         if posted and not weather.sent:
-            return life.Unavailable(now, again_at, str(weather), counted=False)
+            return events.Unavailable(now, again_at, str(weather), counted=False)
         if posted:
             met("A27")
-        return life.Hindered(str(weather), again_at)
+        return events.Hindered(str(weather), again_at)
 
     def _after_weather(self, job: Job) -> Instant:
         """When to try again what the weather hindered.
@@ -171,12 +170,12 @@ class Hands:
         assert job.link is not None  # a Fetch is planned for an address alone
         host, now = host_of(job), self._clock.now()
         if not self._weather.may_try(host, now):
-            return life.Hindered(f"waiting for {host}", self._weather.closed_until(host, now))
+            return events.Hindered(f"waiting for {host}", self._weather.closed_until(host, now))
         part, saved = await self._vault.part(job.key, job.saved)
         self._learnt.meter.started(now)
         try:
             if saved != job.saved:
-                job = await record(life.Progressed(saved))
+                job = await record(events.Progressed(saved))
             shelf = await self._ledger.shelf(job.key.video_id)
             self._observer.began("fetch", job, shelf.video.title)
             if job.link is None or job.link.expires_at <= self._clock.now():
@@ -186,7 +185,7 @@ class Hands:
         except WeatherError as weather:
             how = str(weather).removeprefix(weather.host).lstrip(": ")  # said beside the host
             self._weather.failed(host, self._clock.now(), weather.retry_at, how)
-            return life.Hindered(str(weather), self._after_weather(job))
+            return events.Hindered(str(weather), self._after_weather(job))
         else:
             self._hindered.pop(job.key, None)
             return event
@@ -198,7 +197,7 @@ class Hands:
     def _ran_out(self, job: Job) -> Event:
         self._learnt.late()
         now = self._clock.now()
-        return life.RanOut(now, self._retry_at(job) if job.failures > 1 else now)
+        return events.RanOut(now, self._retry_at(job) if job.failures > 1 else now)
 
     async def _transfer(self, job: Job, link: Link, part: Part, to: _Follower) -> Event:
         try:
@@ -207,12 +206,12 @@ class Hands:
             sha256 = await part.sha256()
         except LinkRefusedError as refused:
             now = self._clock.now()
-            return life.LinkRefused(now, str(refused), now)
+            return events.LinkRefused(now, str(refused), now)
         except BrokenError as broken:
             now = self._clock.now()
-            return life.Delayed(now, str(broken), now if to.moved else self._retry_at(job))
+            return events.Delayed(now, str(broken), now if to.moved else self._retry_at(job))
         except CorruptError as corrupt:
-            return life.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
+            return events.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
         to.host_answered()
         return await self._checked(job, saved, sha256)
 
@@ -222,11 +221,11 @@ class Hands:
         if job.sha256 not in (None, sha256):
             met("D34")  # two hashes of one file: the next fetch is the third
         if problem is not None and not await self._is_all_there_is(job, saved, sha256):
-            return life.Corrupt(self._clock.now(), problem, self._retry_at(job), sha256)
+            return events.Corrupt(self._clock.now(), problem, self._retry_at(job), sha256)
         if problem is not None:
             met("D37")
         self._learnt.fetched(saved.bytes)
-        return life.Fetched(saved, sha256, problem or "")
+        return events.Fetched(saved, sha256, problem or "")
 
     async def _is_all_there_is(self, job: Job, saved: Saved, sha256: str) -> bool:
         """A flawed file came twice the same, of a length that something else than its end says."""
@@ -267,4 +266,4 @@ class _Follower:
 
     async def durable(self, saved: Saved) -> None:
         self.moved = self.moved or saved.bytes > self._most
-        await self._record(life.Progressed(saved))
+        await self._record(events.Progressed(saved))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.listing import Known as Known  # kept importable from here
 from archiver.core.model import (
     Channel,

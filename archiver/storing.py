@@ -6,8 +6,8 @@ Rule 2: safe to repeat after a crash at any instant; what stands there already i
 
 from __future__ import annotations
 
-from archiver.core import lifecycle as life
-from archiver.core.lifecycle import Event
+from archiver.core import events
+from archiver.core.events import Event
 from archiver.core.model import Instant, Job
 from archiver.errors import CorruptError
 from archiver.met import met
@@ -24,14 +24,14 @@ async def publish(vault: Vault, ledger: Ledger, job: Job, now: Instant) -> Event
     recorded = shelf.recorded(job.key)
     try:
         if recorded is None:
-            return life.Stored(await vault.publish(job, shelf))
+            return events.Stored(await vault.publish(job, shelf))
         if job.sha256 == recorded.sha256:
             await vault.restore(job, recorded)
             met("L37")
-            return life.Stored((recorded,))
-        return life.Superseded(await vault.publish(job, shelf, job.key.version + 1))
+            return events.Stored((recorded,))
+        return events.Superseded(await vault.publish(job, shelf, job.key.version + 1))
     except CorruptError as corrupt:
-        return life.Corrupt(now, str(corrupt), now)
+        return events.Corrupt(now, str(corrupt), now)
 
 
 async def give_back(vault: Vault, ledger: Ledger, job: Job) -> None:

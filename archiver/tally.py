@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archiver.core.lifecycle import Event, Gathered, NotFound, Stored, Superseded
+from archiver.core.events import Event, Gathered, NotFound, Stored, Superseded
 from archiver.core.model import Instant, Job, JobState
 from archiver.core.summary import ApiCalls, Failure, Summary
 from archiver.engine import Ending

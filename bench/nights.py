@@ -25,7 +25,7 @@ from archiver import archive
 from archiver.account import Account, Secret
 from archiver.adapters.ledger import rows
 from archiver.adapters.vendor import wire
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import DAY_S, NEVER, Instant, Job, JobState, Video
 from archiver.core.rounds import first_round
 from archiver.core.selection import AccountSource

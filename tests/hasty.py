@@ -18,7 +18,7 @@ from archiver import archive
 from archiver.account import Account, Secret
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.http import Line, tcp_connector
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import Job
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary

@@ -21,7 +21,7 @@ from archiver import cli, errors, settings
 from archiver.archive import PlanReport, StatusReport
 from archiver.care.verify import Verdict
 from archiver.care.witness import Finding
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import NEVER, Instant, JobState, VideoId
 from archiver.core.summary import Failure, Summary
 from archiver.emulator.faults import FAULTS

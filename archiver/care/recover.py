@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from archiver.core.lifecycle import Found
+from archiver.core.events import Found
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Vault

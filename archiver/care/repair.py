@@ -19,7 +19,7 @@ from archiver.adapters.publish import LocalVault
 from archiver.care.verify import Verdict
 from archiver.care.witness import Finding
 from archiver.core.bag import RECORDS, TAG_FILES
-from archiver.core.lifecycle import Damaged, Found
+from archiver.core.events import Damaged, Found
 from archiver.core.model import Instant, Job, JobState, Saved
 from archiver.core.naming import numbered
 from archiver.met import met

@@ -41,36 +41,6 @@ from archiver.core.events import (
 from archiver.core.model import EXTRAS, NEVER, NOTHING, NOW, Instant, Job, JobState, Saved
 from archiver.met import met
 
-__all__ = [  # an event is imported with what it does
-    "ROUNDS",
-    "TRANSITIONS",
-    "Asked",
-    "Available",
-    "Corrupt",
-    "Damaged",
-    "Delayed",
-    "Event",
-    "Fetched",
-    "Found",
-    "Gathered",
-    "GaveUp",
-    "Hindered",
-    "IllegalTransitionError",
-    "Lacking",
-    "LinkRefused",
-    "NotFound",
-    "Pending",
-    "Progressed",
-    "RanOut",
-    "Renewed",
-    "Reopened",
-    "Skipped",
-    "Stored",
-    "Superseded",
-    "Unavailable",
-    "apply",
-]
-
 S = JobState
 _ANSWERS: Mapping[type, JobState] = {
     Pending: S.REQUESTED, Available: S.AVAILABLE, Unavailable: S.DISCOVERED, NotFound: S.GONE,

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from archiver.core.lifecycle import Event, Reopened, Skipped, apply
+from archiver.core.events import Event, Reopened, Skipped
+from archiver.core.lifecycle import apply
 from archiver.core.model import Instant, Job, JobKey, JobState, Video
 from archiver.met import met
 

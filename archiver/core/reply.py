@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archiver.core import lifecycle as life
-from archiver.core import schedule
+from archiver.core import events, schedule
+from archiver.core.events import Event
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event
 from archiver.core.model import NEVER, Downloadable, Instant, Job, JobState, Link, Readiness
 from archiver.core.steps import Policy
 from archiver.met import met
@@ -42,7 +41,7 @@ def heard(
             # though the vendor is well: it may be this video, and must not go on for ever.
             if job.reason:
                 return unavailable(job, job.reason, now, policy)
-            return life.Unavailable(now, now, "not asked for yet", counted=False)
+            return events.Unavailable(now, now, "not asked for yet", counted=False)
         case _:
             if job.link is not None:  # it was there, and is no more
                 learnt.late()
@@ -51,7 +50,7 @@ def heard(
 
 def unavailable(job: Job, reason: str, now: Instant, policy: Policy) -> Event:
     """There is no version: it is asked for (again) after a pause."""
-    return life.Unavailable(now, schedule.retry_at(job, now, policy), reason)
+    return events.Unavailable(now, schedule.retry_at(job, now, policy), reason)
 
 
 def _pending(
@@ -67,11 +66,11 @@ def _pending(
         met("A22")
     if job.asked_at is not None and now - job.asked_at >= policy.pending_most_s:
         met("A25")
-        return life.GaveUp(f"not made by the vendor in {policy.pending_most_s / 3600:.0f} hours")
+        return events.GaveUp(f"not made by the vendor in {policy.pending_most_s / 3600:.0f} hours")
     asked = job if posted else replace(job, polls=job.polls + 1)
     poll_at = schedule.poll_at(asked, now, learnt.generation_s, learnt.window_s, policy)
     reason = f"the vendor says {said!r}" if said else ""
-    return life.Pending(now, poll_at, reason, is_made=said == Readiness.AVAILABLE)
+    return events.Pending(now, poll_at, reason, is_made=said == Readiness.AVAILABLE)
 
 
 def _available(job: Job, link: Link, now: Instant, learnt: Learnt, policy: Policy) -> Event:
@@ -85,8 +84,8 @@ def _available(job: Job, link: Link, now: Instant, learnt: Learnt, policy: Polic
         # The download host refused this very address: perhaps it will not, a little later.
         if job.failures >= _REFUSED_MOST:
             return unavailable(job, job.reason or "the address is refused", now, policy)
-        return life.Available(now, link, schedule.retry_at(job, now, policy))
+        return events.Available(now, link, schedule.retry_at(job, now, policy))
     if job.link is not None:
         met("A28")
     learnt.first_seen(job, link, now)
-    return life.Available(now, link)
+    return events.Available(now, link)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archiver.core.events import Renewed
 from archiver.core.extras import AGES_S, NIGHT_SLACK_S, due_again
-from archiver.core.lifecycle import Renewed
 from archiver.core.model import EXTRAS, NEVER, NOW, Instant, Job, JobKey, JobState, VideoId
 
 FIELDS = "fields"  # the answer that names the custom metadata's fields, the same for all videos

@@ -15,7 +15,8 @@ from archiver.console import Terminal
 from archiver.console_lines import DETAIL, NEWS, WARNING, WORDS, JsonLines, Lines
 from archiver.console_tally import Tally
 from archiver.console_text import local, many, moment, scrub, size, span
-from archiver.core import lifecycle as life
+from archiver.core import events
+from archiver.core.lifecycle import TRANSITIONS, apply
 from archiver.core.model import Holding, Instant, Job, JobKey, JobState, Link, Saved, VideoId
 from archiver.core.weather import Trouble
 from archiver.observing import Expects, Observer, Watches
@@ -41,9 +42,9 @@ def job(state: JobState = S.AVAILABLE, video: int = 124347309, total: int = 1000
     return Job(JobKey(VideoId(video)), state, expected_bytes=total)
 
 
-def happen(observer: Observer, before: Job, event: life.Event) -> Job:
+def happen(observer: Observer, before: Job, event: events.Event) -> Job:
     """Let an event come true, and tell of it."""
-    after = life.apply(before, event)
+    after = apply(before, event)
     observer.recorded(before, event, after)
     return after
 
@@ -54,11 +55,11 @@ def archive_one(observer: Observer, video: int, count: int = 1000) -> None:
     observer.began("fetch", one)
     observer.received(one, count)
     saved = Saved(count, count)
-    one = happen(observer, one, life.Progressed(saved))
-    one = happen(observer, one, life.Fetched(saved, "ab" * 32))
+    one = happen(observer, one, events.Progressed(saved))
+    one = happen(observer, one, events.Fetched(saved, "ab" * 32))
     path = f"data/Channel/2019/2019-10-23 Title [{video}].mp4"
     held = Holding(VideoId(video), "video", "mp4", 1, path, count, "ab" * 32, Instant(START))
-    happen(observer, one, life.Stored((held,)))
+    happen(observer, one, events.Stored((held,)))
 
 
 def lines_of(kind: type[Lines], least: int = NEWS) -> tuple[Lines, io.StringIO, Hand]:
@@ -69,8 +70,8 @@ def lines_of(kind: type[Lines], least: int = NEWS) -> tuple[Lines, io.StringIO, 
 
 def test_every_event_but_progress_has_a_word() -> None:
     """A new event cannot be forgotten here."""
-    events = {event for row in life.TRANSITIONS.values() for event in row}
-    assert events - set(WORDS) == {life.Progressed}
+    every = {event for row in TRANSITIONS.values() for event in row}
+    assert every - set(WORDS) == {events.Progressed}
 
 
 def test_all_consoles_are_observers_that_like_to_know_the_whole() -> None:
@@ -84,8 +85,8 @@ def test_what_changes_is_a_line() -> None:
     """Archived, failed, parked: a line each, with the words for it; bytes are none."""
     console, stream, _ = lines_of(Lines)
     archive_one(console, 1)
-    happen(console, job(), life.Delayed(Instant(1), "HTTP 500", Instant(2)))
-    happen(console, job(), life.GaveUp("no room"))
+    happen(console, job(), events.Delayed(Instant(1), "HTTP 500", Instant(2)))
+    happen(console, job(), events.GaveUp("no room"))
     console.said("listed 3 videos")
     words = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()]
     assert words == [
@@ -101,8 +102,8 @@ def test_quiet_and_verbose(least: int, count: int) -> None:
     """Quiet says warnings only, verbose every step."""
     console, stream, _ = lines_of(Lines, least)
     archive_one(console, 1)
-    happen(console, job(S.DISCOVERED), life.Asked(Instant(1)))
-    happen(console, job(), life.GaveUp("no room"))
+    happen(console, job(S.DISCOVERED), events.Asked(Instant(1)))
+    happen(console, job(), events.GaveUp("no room"))
     console.said("weather", warning=True)
     assert len(stream.getvalue().splitlines()) == count
 
@@ -124,7 +125,7 @@ def test_an_outage_is_told_when_it_begins_changes_and_ends() -> None:
                 sky[:] = [Trouble("https://api.example", "it answered 503", until)]
             case _:
                 sky[:] = []
-        happen(console, job(video=second + 1), life.Hindered("no network", Instant(second)))
+        happen(console, job(video=second + 1), events.Hindered("no network", Instant(second)))
         console._tell_weather()
     told = [line.split(maxsplit=1)[1] for line in stream.getvalue().splitlines()]
     assert [line.partition(", next try")[0] for line in told] == [
@@ -151,7 +152,7 @@ def test_a_failure_of_a_running_download_has_its_title() -> None:
     """A number alone tells nobody which video it is; nothing is remembered of others."""
     console, stream, _ = lines_of(Lines)
     console.began("fetch", job(), "Board \x1b[2Jmeeting" + "g" * 5_000)
-    happen(console, job(), life.Delayed(Instant(1), "it broke off", Instant(2)))
+    happen(console, job(), events.Delayed(Instant(1), "it broke off", Instant(2)))
     assert "124347309  Board" in stream.getvalue()
     assert stream.getvalue().rstrip("\n").isprintable()
     assert len(stream.getvalue()) < 400
@@ -162,7 +163,7 @@ def test_silence_is_broken_once_a_minute() -> None:
     """Whoever reads the journal sees that it lives, what it waits for, and for how long."""
     console, stream, hand = lines_of(Lines)
     console.expect({S.AVAILABLE: 1, S.REQUESTED: 1}, 600_000)
-    happen(console, job(S.REQUESTED, 5), life.Pending(Instant(1), Instant(START + 90)))
+    happen(console, job(S.REQUESTED, 5), events.Pending(Instant(1), Instant(START + 90)))
     console.began("fetch", job(total=600_000))
     for second in range(130):
         hand.at = START + second
@@ -179,7 +180,7 @@ def test_json_lines_are_objects_with_the_same_vocabulary() -> None:
     """One object a line, each with time, level and event."""
     console, stream, hand = lines_of(JsonLines)
     archive_one(console, 7)
-    happen(console, job(), life.RanOut(Instant(1)))
+    happen(console, job(), events.RanOut(Instant(1)))
     console.said("hm\x1b[2J", warning=True)
     hand.at += 61
     console.tick()
@@ -211,8 +212,8 @@ def test_no_console_tells_a_secret_or_steers_a_terminal() -> None:
         console, stream, _ = lines_of(kind, DETAIL)
         linked = replace(job(), link=Link("https://cdn.example/f?sig=canary"))
         console.began("fetch", linked)
-        happen(console, linked, life.Delayed(Instant(1), evil, Instant(2)))
-        happen(console, job(S.REQUESTED), life.Available(Instant(1), Link("https://x/?canary")))
+        happen(console, linked, events.Delayed(Instant(1), evil, Instant(2)))
+        happen(console, job(S.REQUESTED), events.Available(Instant(1), Link("https://x/?canary")))
         console.said(evil)
         told = stream.getvalue()
         assert len(told.splitlines()) == 3
@@ -243,7 +244,7 @@ def drawn(width: int, act: Callable[[Terminal, Hand], None], **env: str) -> str:
 def busy(console: Terminal, hand: Hand) -> None:
     """Something of everything."""
     console.expect({S.DISCOVERED: 40, S.ARCHIVED: 800, S.REQUESTED: 12}, 10_000_000)
-    happen(console, job(S.REQUESTED, 3), life.Pending(Instant(1), Instant(START + 200)))
+    happen(console, job(S.REQUESTED, 3), events.Pending(Instant(1), Instant(START + 200)))
     for video in range(10, 30):
         console.began("fetch", job(video=video, total=4096), f"Title {video}")
         console.received(job(video=video), 2048)
@@ -252,7 +253,7 @@ def busy(console: Terminal, hand: Hand) -> None:
     console.watch(lambda: [Trouble("https://api.example", "it answered 503", Instant(START))])
     hand.at += 2
     console.tick()
-    happen(console, job(video=10), life.GaveUp("no [bold]room[/bold] :smile:"))
+    happen(console, job(video=10), events.GaveUp("no [bold]room[/bold] :smile:"))
 
 
 def test_a_terminal_shows_bars_counts_and_what_is_waited_for() -> None:
@@ -331,10 +332,10 @@ def test_counts_follow_the_events_with_and_without_a_total() -> None:
         if known:
             tally.expect({S.DISCOVERED: 2})
         one = job(S.DISCOVERED, 1)
-        after = life.apply(one, life.Asked(Instant(1)))
-        tally.recorded(one, life.Asked(Instant(1)), after)
-        pending = life.Pending(Instant(1), Instant(9))
-        tally.recorded(after, pending, life.apply(after, pending))
+        after = apply(one, events.Asked(Instant(1)))
+        tally.recorded(one, events.Asked(Instant(1)), after)
+        pending = events.Pending(Instant(1), Instant(9))
+        tally.recorded(after, pending, apply(after, pending))
         assert tally.counts[S.REQUESTED] == 1
         assert tally.counts[S.DISCOVERED] == int(known)
         assert tally.next_look_at == Instant(9)
@@ -348,8 +349,8 @@ def test_bytes_of_a_broken_download_are_not_counted_as_here() -> None:
     tally.began("fetch", one)
     tally.received(one, 400)
     assert (tally.have_bytes, tally.seconds_left(100.0)) == (400, 6.0)
-    corrupt = life.Corrupt(Instant(1), "no moov", Instant(2))
-    tally.recorded(one, corrupt, life.apply(one, corrupt))
+    corrupt = events.Corrupt(Instant(1), "no moov", Instant(2))
+    tally.recorded(one, corrupt, apply(one, corrupt))
     assert (tally.have_bytes, tally.running) == (0, {})
     assert tally.seconds_left(0.0) == float("inf")
 

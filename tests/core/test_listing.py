@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core import listing
-from archiver.core.lifecycle import Reopened, Skipped
+from archiver.core.events import Reopened, Skipped
 from archiver.core.listing import WORDS, Change, Known, listed
 from archiver.core.model import Instant, Job, JobKey, JobState, Video, VideoId
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from archiver.core import lifecycle as life
+from archiver.core import events
 from archiver.core.admission import deadline
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import apply
@@ -30,7 +30,7 @@ REQUESTED = replace(ASKED, state=JobState.REQUESTED)
 PENDING = Downloadable(Readiness.PENDING)
 
 
-def after(job: Job, answer: Downloadable, at: float = NOW) -> tuple[life.Event, Job]:
+def after(job: Job, answer: Downloadable, at: float = NOW) -> tuple[events.Event, Job]:
     event = heard(job, answer, Instant(at), Learnt(4), Policy(), posted=False)
     return event, apply(job, event)
 

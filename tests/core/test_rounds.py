@@ -7,15 +7,8 @@ from dataclasses import replace
 import pytest
 
 from archiver.core import rounds
-from archiver.core.lifecycle import (
-    Gathered,
-    GaveUp,
-    IllegalTransitionError,
-    Lacking,
-    Pending,
-    Renewed,
-    apply,
-)
+from archiver.core.events import Gathered, GaveUp, IllegalTransitionError, Lacking, Pending, Renewed
+from archiver.core.lifecycle import apply
 from archiver.core.model import NEVER, NOW, Instant, Job, JobState, VideoId
 
 T0 = Instant(1_000_000.0)

@@ -14,7 +14,7 @@ import anyio
 
 from archiver import archive
 from archiver.adapters.destination import PRIVATE
-from archiver.core.lifecycle import Event, Fetched, Progressed
+from archiver.core.events import Event, Fetched, Progressed
 from archiver.core.model import Job, VideoId
 from archiver.core.selection import Filter
 from tests.crash.points import Protocol, World, recover

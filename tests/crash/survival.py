@@ -37,7 +37,7 @@ from archiver.adapters.ledger import opening
 from archiver.adapters.ledger.writer import Transaction
 from archiver.care.rebuild import REBUILT
 from archiver.core import resume
-from archiver.core.lifecycle import Event, Stored
+from archiver.core.events import Event, Stored
 from archiver.core.model import Job, JobKey, VideoId
 from archiver.core.naming import part_name
 from archiver.core.selection import AccountSource

@@ -12,7 +12,7 @@ import pytest
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import running
 from archiver.adapters.publish import LocalVault
-from archiver.core.lifecycle import Fetched, Stored
+from archiver.core.events import Fetched, Stored
 from archiver.errors import DestinationError
 from archiver.opening import changing
 from tests.hasty import Watcher, emulator, hastily, night

@@ -14,7 +14,7 @@ import pytest
 
 from archiver import archive
 from archiver.adapters.check_log import checks, note_check
-from archiver.core.lifecycle import Damaged
+from archiver.core.events import Damaged
 from archiver.core.model import Instant, Video, VideoId
 from archiver.errors import ArchiverError
 from archiver.records.history import Happening

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from archiver.adapters.ledger import Filter, SqliteLedger
-from archiver.core.lifecycle import (
+from archiver.core.events import (
     Asked,
     Available,
     Delayed,

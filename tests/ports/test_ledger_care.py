@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archiver.adapters.ledger import SqliteLedger
-from archiver.core.lifecycle import Delayed, GaveUp
+from archiver.core.events import Delayed, GaveUp
 from archiver.core.model import NEVER, Channel, ChannelId, Instant, JobKey, JobState, VideoId
 from archiver.core.recency import LastListing
 from archiver.core.summary import Failure

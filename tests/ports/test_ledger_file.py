@@ -17,7 +17,7 @@ import pytest
 
 from archiver.adapters.ledger import SqliteLedger, is_local
 from archiver.adapters.mounts import type_of
-from archiver.core.lifecycle import Asked
+from archiver.core.events import Asked
 from archiver.core.model import VideoId
 from archiver.errors import DestinationError
 from tests.ports.test_ledger import NOW, take_in, use
@@ -28,7 +28,7 @@ RECORDER = """
 import asyncio, os, sys
 from pathlib import Path
 from archiver.adapters.ledger import SqliteLedger, opening
-from archiver.core.lifecycle import Asked
+from archiver.core.events import Asked
 from archiver.core.model import Instant, Video, VideoId
 opening.is_local = lambda _: sys.argv[2] == "True"
 

@@ -11,8 +11,8 @@ import bagit
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.publish import LocalVault
 from archiver.core.bag import Contact
+from archiver.core.events import Available, Fetched, Stored
 from archiver.core.extras import LABELS
-from archiver.core.lifecycle import Available, Fetched, Stored
 from archiver.core.model import ChannelId, Holding, Instant, Job, Link, Video, VideoId
 from archiver.records.inventory import COLUMNS
 from archiver.records.tag_files import STATEMENT_KEY, UNLISTED_KEY, keep_contact, write_tag_files

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from archiver.core import lifecycle as life
-from archiver.core import pacing
+from archiver.core import events, pacing
 from archiver.core.admission import host_of, is_outstanding
+from archiver.core.events import Event
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event, apply
+from archiver.core.lifecycle import apply
 from archiver.core.model import (
     NEVER,
     NOTHING,
@@ -220,11 +220,11 @@ class Night:
                 self.learnt.late()
                 self.studio.expired += 1
                 again_at = self._retry_at(job) if job.failures > 1 else self.now
-                self._later(step, lambda: life.RanOut(self.now, again_at), 0.0)
+                self._later(step, lambda: events.RanOut(self.now, again_at), 0.0)
             case Gather():
                 raise self.fate.broken("extras are asked for in a world without any")
             case GiveUp(_, reason):
-                self._later(step, lambda: life.GaveUp(reason), 0.0)
+                self._later(step, lambda: events.GaveUp(reason), 0.0)
 
     def _later(self, step: Step, finish: Callable[[], Event], after_s: float | None = None) -> None:
         self.number += 1
@@ -234,7 +234,7 @@ class Night:
     def _call(self, step: Step, *, posted: bool) -> None:
         sent_at = self.now
         if posted:
-            self._record(step.key, life.Asked(self.now))
+            self._record(step.key, events.Asked(self.now))
         self.weather.may_try(API, self.now)
         self.rate = pacing.sent(self.rate, self.now)
         reply = self.studio.call(step.key.video_id, self.at, posted=posted)
@@ -249,18 +249,18 @@ class Night:
             self.weather.failed(API, now, said.retry_at, reply.word)
             again_at = Instant(max(self._after_weather(job), said.retry_at or now))
             if posted and reply.word != "lost":
-                return life.Unavailable(now, again_at, reply.word, counted=False)
-            return life.Hindered(reply.word, again_at)
+                return events.Unavailable(now, again_at, reply.word, counted=False)
+            return events.Hindered(reply.word, again_at)
         self.weather.succeeded(API)
         self.rate = pacing.answered(self.rate, pacing.news(reply.headers, now), now)
         self.hindered.pop(key, None)
         if reply.word == "not found":
-            lost = life.Unavailable(now, self._retry_at(job), "forgotten")
-            return life.NotFound() if posted else lost
+            lost = events.Unavailable(now, self._retry_at(job), "forgotten")
+            return events.NotFound() if posted else lost
         if reply.word == "denied":
-            return life.GaveUp("denied")
+            return events.GaveUp("denied")
         if reply.said is None:
-            return life.Delayed(now, reply.word, self._retry_at(job))
+            return events.Delayed(now, reply.word, self._retry_at(job))
         return self._answered(job, reply.said, posted=posted)
 
     def _after_weather(self, job: Job) -> Instant:
@@ -274,34 +274,34 @@ class Night:
         if said.status is Readiness.PENDING:
             asked = job if posted else replace(job, polls=job.polls + 1)
             due_at = poll_at(asked, now, learnt.generation_s, learnt.window_s, POLICY)
-            return life.Pending(now, due_at)
+            return events.Pending(now, due_at)
         if said.link is not None:
             return self._available(job, said.link)
         if not posted and job.state is S.DISCOVERED and not job.reason:
-            return life.Unavailable(now, now, "not asked for yet", counted=False)
+            return events.Unavailable(now, now, "not asked for yet", counted=False)
         if not posted and job.link is not None:
             learnt.late()
-        return life.Unavailable(now, self._retry_at(job), job.reason or "none")
+        return events.Unavailable(now, self._retry_at(job), job.reason or "none")
 
     def _available(self, job: Job, link: Link) -> Event:
         now, learnt = self.now, self.learnt
         if link.expires_at - now <= margin_s(
             link.expires_at, job.asked_at, learnt.window_s, POLICY
         ):
-            return life.Unavailable(now, self._retry_at(job), "it has run out")
+            return events.Unavailable(now, self._retry_at(job), "it has run out")
         if job.state is S.REQUESTED and link == job.link:
             if job.failures >= 3:
-                return life.Unavailable(now, self._retry_at(job), job.reason)
-            return life.Available(now, link, self._retry_at(job))
+                return events.Unavailable(now, self._retry_at(job), job.reason)
+            return events.Available(now, link, self._retry_at(job))
         learnt.first_seen(job, link, now)
-        return life.Available(now, link)
+        return events.Available(now, link)
 
     def _fetch(self, job: Job, step: Step) -> None:
         assert job.link is not None
         host = host_of(job)
         if not self.weather.may_try(host, self.now):
             until = self.weather.closed_until(host, self.now)
-            self._later(step, lambda: life.Hindered("waiting", until), 0.0)
+            self._later(step, lambda: events.Hindered("waiting", until), 0.0)
             return
         self.studio.sent(job.link, self.at)
         word, version = self.studio.open(job.link, self.at)
@@ -316,15 +316,15 @@ class Night:
         self.learnt.meter.ended(self.now)
         if word == "away":
             self.weather.failed(host, self.now)
-            return life.Hindered(word, self._after_weather(job))
+            return events.Hindered(word, self._after_weather(job))
         self.weather.let_go(host)
-        return life.LinkRefused(self.now, word, self.now)
+        return events.LinkRefused(self.now, word, self.now)
 
     def _transfer(self, job: Job, step: Step, version: Version) -> None:
         """Plan what will come: in three stretches, to the end or to where it breaks."""
         content, saved, fate = str(version.content), job.saved, self.fate
         if saved.source != content and saved != NOTHING:
-            job = self._record(step.key, life.Progressed(NOTHING))
+            job = self._record(step.key, events.Progressed(NOTHING))
             saved = NOTHING
         left = version.size - saved.bytes
         end, stop = self._whole, version.size
@@ -344,7 +344,7 @@ class Night:
         saved = transfer.marks.pop(0)
         self.learnt.meter.received(saved.bytes - job.saved.bytes, self.now)
         if transfer.marks:
-            job = self._record(key, life.Progressed(saved))
+            job = self._record(key, events.Progressed(saved))
             self.line.load(key, transfer.marks[0].bytes - saved.bytes, self.at)
             return
         del self.transfers[key]
@@ -353,25 +353,25 @@ class Night:
 
     def _whole(self, key: JobKey, saved: Saved) -> Event:
         self.learnt.fetched(saved.bytes)
-        return life.Fetched(saved, f"content {saved.source}")
+        return events.Fetched(saved, f"content {saved.source}")
 
     def _broken(self, key: JobKey, saved: Saved) -> Event:
         moved = saved.bytes > self.live[key].saved.bytes
         due_at = self.now if moved else self._retry_at(self.live[key])
-        return life.Delayed(self.now, "broken", due_at, saved)
+        return events.Delayed(self.now, "broken", due_at, saved)
 
     def _corrupt(self, key: JobKey, saved: Saved) -> Event:
-        return life.Corrupt(self.now, "corrupt", self._retry_at(self.live[key]), "bad")
+        return events.Corrupt(self.now, "corrupt", self._retry_at(self.live[key]), "bad")
 
     def _published(self, key: JobKey) -> Event:
         job = self.live[key]
         if self.fate.strikes("lost on disk"):
             self.studio.owes(1, key.video_id)
-            return life.Corrupt(self.now, "lost", self.now)
+            return events.Corrupt(self.now, "lost", self.now)
         film = self.studio.films[key.video_id]
         if job.saved.bytes != job.saved.total or job.sha256 != f"content {job.saved.source}":
             raise self.fate.broken(f"{key} would be stored though it is not whole")
-        return life.Stored((
+        return events.Stored((
             Holding(key.video_id, "video", "mp4", key.version, f"data/{key}", film.size,
                     str(job.sha256), self.now),
         ))  # fmt: skip

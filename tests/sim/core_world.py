@@ -8,8 +8,9 @@ everything that can be had must be had.
 from __future__ import annotations
 
 from archiver.core import listing
+from archiver.core.events import IllegalTransitionError, Reopened
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import IllegalTransitionError, Reopened, apply
+from archiver.core.lifecycle import apply
 from archiver.core.model import Instant, Job, JobKey, JobState, VideoId
 from tests.sim.core_night import Night
 from tests.sim.fate import BrokenPromiseError, Fate

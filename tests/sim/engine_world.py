@@ -16,8 +16,8 @@ from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.ledger.schema import SCHEMA, SELECTION
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
+from archiver.core.events import Event, RanOut, Stored
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event, RanOut, Stored
 from archiver.core.model import Holding, Job, JobState
 from archiver.core.steps import Policy
 from archiver.core.weather import Weather

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archiver.core import lifecycle as life
-from archiver.core.lifecycle import Event
+from archiver.core import events
+from archiver.core.events import Event
 from archiver.core.model import NEVER, NOTHING, Job, JobState
 
 S = JobState
@@ -20,7 +20,7 @@ def unlawful(before: Job, event: Event, after: Job) -> str:
     if after.state not in MAY_BECOME.get(before.state, ()):
         return f"{before.key}: {before.state} became {after.state}"
     lost = after.saved.bytes < before.saved.bytes
-    if lost and not (isinstance(event, life.Corrupt) or after.saved == NOTHING):
+    if lost and not (isinstance(event, events.Corrupt) or after.saved == NOTHING):
         return f"{before.key}: saved bytes were lost without a reason"
     if after.state in (S.PARKED, S.GONE) and not after.reason:
         return f"{before.key} is {after.state} without a reason"
@@ -28,6 +28,6 @@ def unlawful(before: Job, event: Event, after: Job) -> str:
         return f"{before.key} is archived without a path, or keeps its address"
     if not after.state.is_final and after.due_at == NEVER:
         return f"{before.key} waits for ever in state {after.state}"
-    if isinstance(event, life.Asked) and before.asked_at is not None:
+    if isinstance(event, events.Asked) and before.asked_at is not None:
         return f"{before.key} was asked for twice without an answer in between"
     return ""

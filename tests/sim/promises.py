@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archiver.core import picture
-from archiver.core.lifecycle import ROUNDS, TRANSITIONS, Asked, Event, Stored
+from archiver.core.events import Asked, Event, Stored
+from archiver.core.lifecycle import ROUNDS, TRANSITIONS
 from archiver.core.model import EXTRAS, Job, JobKey
 from archiver.emulator.world import World as Vendor
 from tests.sim.fate import BrokenPromiseError

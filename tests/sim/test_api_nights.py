@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import DAY_S, Job
 from archiver.emulator.server import Emulator
 from tests.hasty import Watcher, emulator, hastily, night, now

@@ -16,7 +16,7 @@ from archiver import engine
 from archiver.adapters.ledger import intake
 from archiver.core import admission, lifecycle, schedule
 from archiver.core import listing as listings
-from archiver.core.lifecycle import Asked, Progressed, Reopened
+from archiver.core.events import Asked, Progressed, Reopened
 from archiver.core.model import NEVER, Instant, Job, JobState
 from archiver.core.steps import Poll, Request
 from tests.sim import core_night, core_world, engine_world, memory_vault

@@ -11,7 +11,7 @@ import pytest
 
 from archiver import archive
 from archiver.commands import output
-from archiver.core.lifecycle import Asked
+from archiver.core.events import Asked
 from archiver.core.model import DAY_S, NEVER, VideoId
 from archiver.core.selection import AccountSource
 from archiver.deletion import ask, deleted_at

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from archiver import archive
-from archiver.core.lifecycle import Asked
+from archiver.core.events import Asked
 from archiver.core.model import DAY_S
 from archiver.emulator.server import Emulator
 from tests.hasty import Watcher, emulator, hastily, night, now

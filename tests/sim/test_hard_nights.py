@@ -15,7 +15,7 @@ import pytest
 from archiver import archive
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.publish import LocalVault
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import Job
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary

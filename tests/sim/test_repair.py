@@ -13,7 +13,7 @@ import pytest
 
 from archiver import archive
 from archiver.adapters.destination import PRIVATE
-from archiver.core.lifecycle import Damaged
+from archiver.core.events import Damaged
 from archiver.core.model import Instant
 from archiver.opening import changing
 from tests.crash.program import is_valid_bag

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.ledger import SqliteLedger
-from archiver.core.lifecycle import Asked, NotFound
+from archiver.core.events import Asked, NotFound
 from archiver.core.model import Instant, JobState, Video, VideoId
 from archiver.core.schedule import plan
 from archiver.core.steps import Budget, Policy, Request

@@ -12,7 +12,7 @@ import pytest
 
 from archiver.commands import watching
 from archiver.console_lines import JsonLines, Lines
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import Job
 from archiver.observing import Hook
 from tests.hasty import Watcher, emulator, hastily, night

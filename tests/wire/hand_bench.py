@@ -16,9 +16,10 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
 from archiver.adapters.http import open_sessions
 from archiver.adapters.publish import LocalVault
-from archiver.core import lifecycle as life
+from archiver.core import events
+from archiver.core.events import Event
 from archiver.core.learning import Learnt
-from archiver.core.lifecycle import Event
+from archiver.core.lifecycle import apply
 from archiver.core.model import Holding, Job, JobKey, JobState, Link, VideoId
 from archiver.core.steps import Fetch, Policy, Publish
 from archiver.core.weather import Weather
@@ -97,7 +98,7 @@ async def hands_at(dest: Path, stall_s: float = 5.0) -> AsyncIterator[Hands]:
 
 async def _lived(told: Story, hands: Hands, server: RawServer, most: int) -> None:
     async def record(event: Event) -> Job:
-        told.job = life.apply(told.job, event)
+        told.job = apply(told.job, event)
         return told.job
 
     while told.job.state is not JobState.FETCHED and len(told.events) < most:
@@ -105,8 +106,8 @@ async def _lived(told: Story, hands: Hands, server: RawServer, most: int) -> Non
         await record(told.events[-1])
         if told.job.state is JobState.REQUESTED:  # asked again, the vendor gives a new address
             url = f"{server.url}&again={len(told.events)}"
-            await record(life.Available(told.events[-1].at, Link(url)))  # type: ignore[union-attr]
+            await record(events.Available(told.events[-1].at, Link(url)))  # type: ignore[union-attr]
     if told.job.state is JobState.FETCHED:
         stored = await hands.perform(Publish(KEY), told.job, record)
-        assert isinstance(stored, life.Stored), stored
+        assert isinstance(stored, events.Stored), stored
         told.holdings = stored.holdings

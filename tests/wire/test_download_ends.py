@@ -10,8 +10,9 @@ import pytest
 
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource
-from archiver.core import lifecycle as life
-from archiver.core.lifecycle import Event
+from archiver.core import events
+from archiver.core.events import Event
+from archiver.core.lifecycle import apply
 from archiver.core.model import Instant, Job, Link
 from archiver.core.steps import Fetch
 from archiver.errors import LinkRefusedError
@@ -54,9 +55,9 @@ def test_an_address_that_ran_out_while_the_part_was_opened_is_not_visited(tmp_pa
             job = replace(START, link=Link(server.url, Instant(ENDS_AT - 1e9)))
 
             async def record(event: Event) -> Job:
-                return life.apply(job, event)
+                return apply(job, event)
 
-            assert isinstance(await hands.perform(Fetch(KEY), job, record), life.RanOut)
+            assert isinstance(await hands.perform(Fetch(KEY), job, record), events.RanOut)
             assert server.requests == []
 
     asyncio.run(story())

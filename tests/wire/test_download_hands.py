@@ -13,15 +13,8 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.clock import SystemClock
-from archiver.core.lifecycle import (
-    Corrupt,
-    Delayed,
-    Event,
-    Fetched,
-    Hindered,
-    LinkRefused,
-    apply,
-)
+from archiver.core.events import Corrupt, Delayed, Event, Fetched, Hindered, LinkRefused
+from archiver.core.lifecycle import apply
 from archiver.core.model import NOTHING, Job, JobKey, JobState, Link, VideoId
 from archiver.core.resume import OVERLAP_BYTES, WITNESS_BYTES
 from archiver.core.steps import Fetch

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archiver.adapters.ledger import rows
-from archiver.core.lifecycle import Found, apply
+from archiver.core.events import Found
+from archiver.core.lifecycle import apply
 from archiver.core.model import NEVER, Holding, Instant, Job, JobKey, JobState, Saved, Video
 
 

@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
-from archiver.core.lifecycle import Asked, Event, Progressed, Reopened, Stored, Superseded, apply
+from archiver.core.events import Asked, Event, Progressed, Reopened, Stored, Superseded
+from archiver.core.lifecycle import apply
 from archiver.core.listing import WORDS, Change, Known, asked, listed
 from archiver.core.model import (
     NEVER,

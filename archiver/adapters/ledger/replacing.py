@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from archiver.adapters.ledger import intake, rows, selection
-from archiver.core.lifecycle import Hindered, apply
+from archiver.core.events import Hindered
+from archiver.core.lifecycle import apply
 from archiver.core.listing import ACCEPTED, HELD, is_unasked_replacement
 from archiver.core.model import NOW, Instant, Job
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from archiver.core.lifecycle import Event
+from archiver.core.events import Event
 from archiver.core.model import (
     NEVER,
     Holding,

@@ -31,7 +31,8 @@ from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
-from archiver.core.lifecycle import Event, apply
+from archiver.core.events import Event
+from archiver.core.lifecycle import apply
 from archiver.core.model import Channel, Holding, Instant, Job, JobKey, Video, VideoId
 from archiver.met import met
 
