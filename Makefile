@@ -58,6 +58,7 @@ sim: $(DEV)    ## SEEDS=n simulated worlds, or SEED=s again with the last LAST=n
 	@$(PY) -m tests.sim $(if $(SEED),--seed $(SEED) --last $(LAST),--seeds $(if $(filter file,$(origin SEEDS)),500,$(SEEDS)))
 
 include tools/torture.mk
+include tools/measure.mk
 
 faults: $(DEV)    ## every row of the fault catalogue: its test, and how often it was met
 	@$(PY) -m tests.faults $(ROWS)

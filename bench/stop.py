@@ -1,4 +1,4 @@
-"""How long a run takes to end when it is asked to: ``python bench/stop.py [DOWNLOADS] [TIMES]``.
+"""How long a run takes to end when it is asked to: ``python -m bench.stop [DOWNLOADS] [TIMES]``.
 
 The built-in emulator feeds so many downloads (16) at a time; SIGTERM comes when all of them move.
 Prints each time from the signal to the exit.  Exit code 1 where one was over the promised 5 s.
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from pipeline import ARCHIVER, emulator
+from bench.pipeline import ARCHIVER, emulator
 
 PROMISED_S = 5.0
 

@@ -1,0 +1,1 @@
+"""Measurements: what is never timed in a test."""
