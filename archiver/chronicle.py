@@ -10,7 +10,7 @@ from archiver.adapters.check_log import checks
 from archiver.adapters.destination import ID_FILE, PRIVATE
 from archiver.core.model import NOW, Instant
 from archiver.errors import ArchiverError
-from archiver.opening import reading
+from archiver.reading import reading
 from archiver.records.history import Happening, check
 from archiver.records.premis import Document
 

@@ -14,11 +14,12 @@ from archiver.adapters.clock import SKEW_MOST_S, SystemClock
 from archiver.adapters.destination import PRIVATE, require_usable
 from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
+from archiver.connecting import Connection, connected
 from archiver.console_text import many, span
 from archiver.core.model import Channel, Instant
 from archiver.errors import ArchiverError, AuthError, Misfortune
 from archiver.met import met
-from archiver.opening import Connection, connected, has_ledger, reading, standing
+from archiver.reading import has_ledger, reading, standing
 
 _STALE_S = 36 * 3600.0  # a nightly job that missed a night
 _FREE_LEAST = 5 << 30

@@ -18,9 +18,10 @@ ArchiverError                a person must act: one sentence, a hint, an exit co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from archiver.core.model import Instant
+if TYPE_CHECKING:  # the program's first word, and its last, need no nouns
+    from archiver.core.model import Instant
 
 
 class ArchiverError(Exception):

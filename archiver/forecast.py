@@ -12,6 +12,7 @@ from typing import Any
 from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
+from archiver.connecting import connected
 from archiver.core.extras import may_be_deleted
 from archiver.core.learning import Learnt
 from archiver.core.listing import Change, Known, listed, looks_replaced
@@ -22,7 +23,9 @@ from archiver.deletion import ask, deleted_at
 from archiver.errors import ListingError, WeatherError
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
-from archiver.opening import RunOptions, connected, has_ledger, reading, standing, template_of
+from archiver.opening import template_of
+from archiver.reading import has_ledger, reading, standing
+from archiver.run_options import RunOptions
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
 _NAMES_MOST = 5

@@ -32,8 +32,8 @@ from archiver.errors import (
 )
 from archiver.events import RunEvent
 from archiver.live_run import Hearing, Run
-from archiver.opening import REAL, Surroundings
 from archiver.records.history import Happening
+from archiver.surroundings import REAL, Surroundings
 
 __all__ = [
     "Account", "Archive", "ArchiverError", "AuthError", "Contact", "DestinationError", "Filter",

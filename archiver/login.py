@@ -18,11 +18,11 @@ from archiver.adapters.login_keyring import Keyring
 from archiver.adapters.login_store import LoginStore, users_own
 from archiver.adapters.vendor.grant import in_thread, login_of, lone
 from archiver.adapters.vendor.token_address import DEVICE_NAME, GrantRefusedError, TokenAddress
+from archiver.connecting import connected
 from archiver.core import consent
 from archiver.core.model import Channel
 from archiver.core.summary import ApiCalls, iso
 from archiver.errors import ArchiverError, AuthError, Misfortune, SettingsError, WeatherError
-from archiver.opening import connected
 
 _WAIT_S = 10.0  # a person waits for the answer
 _BUSY = "Another process is renewing the login: try again in a moment."

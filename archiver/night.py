@@ -18,6 +18,7 @@ from archiver.adapters.small_download import SmallDownloads
 from archiver.adapters.throttle import Throttle
 from archiver.care.waiting import glance
 from archiver.channels import Channels
+from archiver.connecting import Connection, connected
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
@@ -27,21 +28,15 @@ from archiver.errors import ArchiverError, ListingError, WeatherError
 from archiver.gathering import Gatherer
 from archiver.growing import Growth
 from archiver.met import met
-from archiver.opening import (
-    REAL,
-    Connection,
-    HeldArchive,
-    RunOptions,
-    Surroundings,
-    changing,
-    connected,
-)
+from archiver.opening import HeldArchive, changing
 from archiver.perform import Hands
 from archiver.ports import Observer
 from archiver.purse import Purse
 from archiver.records.tag_files import keep_contact, write_tag_files
+from archiver.run_options import RunOptions
 from archiver.stating import state
 from archiver.stocktaking import Stocktaking
+from archiver.surroundings import REAL, Surroundings
 from archiver.tally import Tally, close, reason_of
 
 _FAILURES_MOST = 1000  # in a report; `archiver status` has the rest
@@ -86,7 +81,7 @@ class _Night:
         account: Account,
         options: RunOptions,
         observer: Observer,
-        connector: ConnectorFactory,
+        connector: ConnectorFactory | None,
     ) -> None:
         self._dest, self._connector = dest, connector
         self._archive, self._account, self._options = archive, account, options

@@ -18,7 +18,7 @@ from archiver.core.model import Instant, JobState
 from archiver.deletion import Answers, ask, deleted_at
 from archiver.lister import Lister
 from archiver.met import met
-from archiver.opening import RunOptions
+from archiver.run_options import RunOptions
 from archiver.tally import Tally
 
 

@@ -33,7 +33,8 @@ from archiver.core.summary import Summary
 from archiver.emulator import answers
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
-from archiver.opening import RunOptions, changing
+from archiver.opening import changing
+from archiver.run_options import RunOptions
 
 PAGE = 1_000
 SECONDS_MOST, CALLS_MOST = 60.0, 6  # on a machine with nothing else to do

@@ -23,7 +23,8 @@ from archiver.core.model import Job
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator, EmulatorConfig
-from archiver.opening import RunOptions, Surroundings
+from archiver.run_options import RunOptions
+from archiver.surroundings import Surroundings
 
 T = TypeVar("T")
 EPOCH = 1_790_000_000.0

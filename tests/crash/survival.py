@@ -43,7 +43,8 @@ from archiver.core.naming import part_name
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
-from archiver.opening import RunOptions, Surroundings
+from archiver.run_options import RunOptions
+from archiver.surroundings import Surroundings
 from tests.crash.strict_disk import LEDGER, LOGS, Remains, StrictDisk, Tree
 from tests.hasty import HastyLoop, Watcher, account_of, surroundings
 

@@ -277,6 +277,6 @@ def test_a_ledger_that_is_begun_anew_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     async def never(*_: Any) -> None: ...
 
-    monkeypatch.setattr(opening, "_require_ledger", lambda _dest: None)
+    monkeypatch.setattr(opening, "require_ledger", lambda _dest: None)
     monkeypatch.setattr(opening, "catch_up", never)
     assert any(finding.startswith("I4:") for finding in findings("a missing ledger"))

@@ -30,7 +30,8 @@ from archiver.adapters.clock import SystemClock
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
-from archiver.opening import RunOptions, Surroundings
+from archiver.run_options import RunOptions
+from archiver.surroundings import Surroundings
 from tests.sim import network
 from tests.sim.fate import BrokenPromiseError, story
 from tests.sim.http_drawn import CRASH, FAULTS, INTERRUPT, OWNER_FAULTS, SKEW, STEP, Drawn, draw

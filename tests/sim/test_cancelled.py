@@ -21,7 +21,7 @@ from archiver.adapters.lock import running
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
-from archiver.opening import RunOptions
+from archiver.run_options import RunOptions
 from tests.hasty import HastyLoop, Watcher, account_of, emulator, night, surroundings
 
 VIDEOS = 3

@@ -18,7 +18,8 @@ from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
-from archiver.opening import RunOptions, Surroundings
+from archiver.run_options import RunOptions
+from archiver.surroundings import Surroundings
 from tests.hasty import Watcher, account_of, hastily, now
 
 SMALL = (15_500, 60_000)

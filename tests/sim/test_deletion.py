@@ -24,7 +24,7 @@ from archiver.errors import (
     NotFoundError,
     WeatherError,
 )
-from archiver.opening import RunOptions
+from archiver.run_options import RunOptions
 from tests.hasty import EPOCH, Watcher, account_of, emulator, hastily, night
 
 SMALL = (15_500, 60_000)

@@ -19,7 +19,8 @@ from archiver.adapters.destination import PRIVATE
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator
-from archiver.opening import LEDGER, changing, reading
+from archiver.opening import changing
+from archiver.reading import LEDGER, reading
 from tests.hasty import Watcher, emulator, hastily, night, surroundings
 
 SMALL = (15_500, 60_000)

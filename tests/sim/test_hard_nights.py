@@ -21,7 +21,8 @@ from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator
 from archiver.errors import DestinationError
-from archiver.opening import RunOptions, Surroundings
+from archiver.run_options import RunOptions
+from archiver.surroundings import Surroundings
 from tests.hasty import Watcher, account_of, emulator, hastily, night, now
 
 SMALL = (15_500, 60_000)

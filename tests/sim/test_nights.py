@@ -19,7 +19,7 @@ from archiver.core.listing import HELD
 from archiver.core.model import NEVER, JobState, VideoId
 from archiver.core.selection import AccountSource, Filter, VideoSource
 from archiver.core.summary import Summary
-from archiver.opening import RunOptions
+from archiver.run_options import RunOptions
 from tests.hasty import Unplugged, Watcher, account_of, emulator, hastily, night, surroundings
 
 SMALL = (15_500, 60_000)

@@ -19,7 +19,7 @@ from archiver import archive
 from archiver.adapters.destination import PRIVATE
 from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
-from archiver.opening import LEDGER
+from archiver.reading import LEDGER
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
 

@@ -17,6 +17,7 @@ import pytest
 from archiver import archive
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
+from archiver.connecting import Connection, connected
 from archiver.core import recency
 from archiver.core.model import DAY_S, ChannelId, VideoId
 from archiver.core.selection import (
@@ -32,7 +33,7 @@ from archiver.core.summary import Reading
 from archiver.emulator.server import Emulator
 from archiver.errors import ListingError
 from archiver.lister import Lister
-from archiver.opening import Connection, RunOptions, connected
+from archiver.run_options import RunOptions
 from tests.hasty import Watcher, account_of, emulator, hastily, night, now
 
 VIDEOS, PAGES = 303, 7

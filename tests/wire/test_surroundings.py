@@ -18,7 +18,7 @@ from archiver.account import Account
 from archiver.core.selection import AccountSource
 from archiver.core.summary import Summary
 from archiver.emulator.server import Emulator, EmulatorConfig
-from archiver.opening import RunOptions
+from archiver.run_options import RunOptions
 from tests.hasty import Watcher, account_of
 
 CONFIG = EmulatorConfig(videos=3, size=(16_000, 30_000), generation_s=(0.0, 0.1))
