@@ -155,11 +155,11 @@ class Account:
             SettingsError: an address is no web address, or is plain http beyond this machine; a
                 credential is more than one line of text.
         """
-        for name, url in (
-            ("ARCHIVER_API_URL", self.api_url),
-            ("ARCHIVER_TOKEN_URL", self.token_url),
-        ):
-            require_safe_url(name, url, allow_insecure_http=self.allow_insecure_http)
+        is_lax = self.allow_insecure_http
+        require_safe_url("ARCHIVER_API_URL", self.api_url, API_URL, allow_insecure_http=is_lax)
+        require_safe_url(
+            "ARCHIVER_TOKEN_URL", self.token_url, TOKEN_URL, allow_insecure_http=is_lax
+        )
         for name, text in (
             ("ARCHIVER_CLIENT_ID", self.client_id),
             ("ARCHIVER_CLIENT_SECRET", self.client_secret.reveal()),
@@ -223,20 +223,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_safe_url(name: str, url: str, *, allow_insecure_http: bool) -> None:
+def require_safe_url(name: str, url: str, like: str, *, allow_insecure_http: bool) -> None:
     """Refuse what would carry a credential in the clear, or nowhere.
+
+    Args:
+        like: what *name* looks like where it is right.
 
     Raises:
         SettingsError: with *name*, the setting to mend.
     """
+    advice = f"Set it like {like}."
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")  # as a resolver does: a label may be empty or too long
     except ValueError as error:
-        raise SettingsError(f"{name} is not a web address: {error}.") from error
+        raise SettingsError(f"{name} is not a web address: {error}.", advice) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{name} is not a web address.", f"Set it like {API_URL}.")
+        raise SettingsError(f"{name} is not a web address.", advice)
     if parts.scheme == "http" and not (is_loopback(host) or allow_insecure_http):
         raise SettingsError(
             f"{name} is plain http, which would send the credentials in the clear.",

@@ -7,9 +7,8 @@ Rule 2: a channel that fails fails nothing: it is said, and asked for on another
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from archiver.core.extras import Playlist
 from archiver.core.extras_document import channel_document, is_changed
@@ -19,11 +18,9 @@ from archiver.errors import Misfortune
 from archiver.extras_ports import Files, Small
 from archiver.observing import Observer
 from archiver.ports import Clock
-from archiver.purse import Purse
+from archiver.purse import Purse, SpentError
 from archiver.records.info import json_bytes
 from archiver.revisions import Revisions, document_of
-
-T = TypeVar("T")
 
 
 class Asks(Protocol):
@@ -50,10 +47,6 @@ class Memory(Files, Protocol):
         ...
 
 
-class _SpentError(Exception):
-    """No call more tonight."""
-
-
 class Channels:
     """The channels of one run."""
 
@@ -73,7 +66,7 @@ class Channels:
         for number, folder in await self._ledger.channels_due(refresh=refresh):
             try:
                 await self._one(ChannelId(number), f"data/{folder}")
-            except _SpentError:
+            except SpentError:
                 return
             except Misfortune as problem:
                 self._observer.said(
@@ -83,9 +76,9 @@ class Channels:
 
     async def _one(self, number: ChannelId, folder: str) -> None:
         asked_at = self._clock.now()
-        raw = await self._call(lambda: self._vendor.channel(number))
+        raw = await self._purse.call(lambda: self._vendor.channel(number))
         playlists = []
-        for each in await self._call(lambda: self._vendor.playlists(number)):
+        for each in await self._purse.call(lambda: self._vendor.playlists(number)):
             videos = await self._videos(each)
             playlists.append(replace(each, videos=videos))
         text = json_bytes(channel_document(raw, playlists))
@@ -98,9 +91,4 @@ class Channels:
         await self._ledger.keep_answer(number, CHANNEL, json.dumps(raw), asked_at)
 
     async def _videos(self, playlist: Playlist) -> tuple[VideoId, ...]:
-        return await self._call(lambda: self._vendor.playlist_videos(playlist.id))
-
-    async def _call(self, ask: Callable[[], Awaitable[T]]) -> T:
-        if not self._purse.take():
-            raise _SpentError
-        return await ask()
+        return await self._purse.call(lambda: self._vendor.playlist_videos(playlist.id))

@@ -8,15 +8,16 @@ Rule 3: columns keep their width while numbers grow: what did not change does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TextIO
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archiver.console_lines import NEWS, WARNING, Lines, Listener, Told, waiting
+from archiver.console_lines import WARNING, Lines, Told, waiting
 from archiver.console_screen import Screen
 from archiver.console_tally import Tally, Transfer
 from archiver.console_text import clock, many, safe, size, span
@@ -44,39 +45,29 @@ _SHOWN: Final = {
 class Terminal(Lines):
     """Shows a run with bars.  ``NO_COLOR`` is obeyed by rich itself."""
 
-    def __init__(
-        self,
-        stream: TextIO,
-        now: Callable[[], float],
-        *,
-        least: int = NEWS,
-        beside: Sequence[Listener] = (),
-    ) -> None:
-        super().__init__(stream, now, least=least, beside=beside)
-        self._screen: Screen | None = Screen(stream)
+    @cached_property
+    def _screen(self) -> Screen:
+        """Where it draws; taken hold of by the first that is drawn."""
+        return Screen(self._stream)
 
     def tick(self) -> None:
         """Draw again."""
         rate = self.tally.sample(self._now())
         self._tell_weather()
         self._tell_standing(rate, shown=False)  # the bars show it; a log file has no bars
-        if self._screen is not None:
-            troubles, screen = self._troubles(), self._screen
-            most = min(_BARS_MOST, max(1, screen.height - _ROWS_BESIDE))
-            screen.draw(picture(self.tally, rate, troubles, screen.width, most))
+        troubles, screen = self._troubles(), self._screen
+        most = min(_BARS_MOST, max(1, screen.height - _ROWS_BESIDE))
+        screen.draw(picture(self.tally, rate, troubles, screen.width, most))
 
     def close(self) -> None:
         """Take the bars away and give the cursor back."""
-        if self._screen is not None:
-            self._screen.close()
-            self._screen = None
+        self._screen.close()
 
     def _tell(self, at: Instant, what: Told) -> None:
         style = _STYLES.get(what.word, "bold yellow" if what.level == WARNING else "")
         line = Text().append(f"{clock(at)} ", style="dim")
         line.append(f"{what.word:<9} ", style=style or None).append(what.text)
-        if self._screen is not None:
-            self._screen.say(line)
+        self._screen.say(line)
 
 
 def picture(

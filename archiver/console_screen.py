@@ -62,9 +62,9 @@ class Screen:
         self._put(f"{self._to_top()}{text}{_BELOW}\n{body}")
 
     def close(self) -> None:
-        """Take the picture away and give the cursor back."""
+        """Take the picture away and give the cursor back; nothing is drawn any more."""
         self._put(f"{self._to_top()}{_BELOW}{_SHOW}")
-        self._drawn = ()
+        self._drawn, self._deaf = (), True
 
     def _rendered(self, picture: RenderableType, width: int) -> list[str]:
         if self._deaf:

@@ -23,7 +23,7 @@ from archiver.errors import BadAnswerError, DeniedError, NotFoundError, WeatherE
 from archiver.extras_ports import Asks, Memory, Pictures, Small
 from archiver.met import met
 from archiver.ports import Clock
-from archiver.purse import Purse
+from archiver.purse import Purse, SpentError
 from archiver.records.info import info_json
 from archiver.revisions import Revisions, document_of, newest
 
@@ -79,13 +79,11 @@ class Gatherer:
             _HinderedError: this kind of call, or every one, has to wait.
             _StoppedError: no more calls for this video just now.
         """
-        if not self.purse.take():
-            raise _StoppedError(self.purse.why, self._later(job))
         try:
-            return await ask()
+            return await self.purse.call(ask)
+        except SpentError as spent:
+            raise _StoppedError(str(spent), self._later(job)) from spent
         except WeatherError as weather:
-            if not weather.sent:
-                self.purse.give_back()
             at = max(self._later(job), weather.retry_at or NOW)
             raise _HinderedError(str(weather), at) from weather
         except (NotFoundError, DeniedError):

@@ -10,7 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archiver.account import Account, CredentialKind, Login, require_safe_url
+from archiver.account import (
+    AUTHORIZE_URL,
+    TOKEN_URL,
+    Account,
+    CredentialKind,
+    Login,
+    require_safe_url,
+)
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.consent_window import browse, window
 from archiver.adapters.http import open_sessions
@@ -75,12 +82,12 @@ async def login(
 
 def _require_askable(account: Account) -> None:
     account.checked()
-    for name, url in (
-        ("ARCHIVER_AUTHORIZE_URL", account.authorize_url),
-        ("ARCHIVER_REDIRECT_URL", account.redirect_url),
+    for name, url, like in (
+        ("ARCHIVER_AUTHORIZE_URL", account.authorize_url, AUTHORIZE_URL),
+        ("ARCHIVER_REDIRECT_URL", account.redirect_url, "http://127.0.0.1:8400/callback"),
     ):
         if url:
-            require_safe_url(name, url, allow_insecure_http=account.allow_insecure_http)
+            require_safe_url(name, url, like, allow_insecure_http=account.allow_insecure_http)
     if not account.client_id:
         raise SettingsError(
             "A login needs a client ID.",
@@ -142,7 +149,10 @@ async def logout(account: Account, *, store: LoginStore | None = None) -> str:
 async def _revoke(account: Account, found: Login, clock: SystemClock) -> None:
     url = found.token_url
     require_safe_url(
-        "The login's token address", url, allow_insecure_http=account.allow_insecure_http
+        "The login's token address",
+        url,
+        TOKEN_URL,
+        allow_insecure_http=account.allow_insecure_http,
     )
     async with open_sessions(account, requests=1) as sessions:
         address = TokenAddress(sessions.api, url, clock, ApiCalls())
@@ -180,15 +190,15 @@ class Identity:
 
     def as_json(self) -> dict[str, Any]:
         """The keys of ``whoami --json``."""
-        client_id = self.login.client_id if self.login else self.account.client_id
+        for_ = self.login or self.account  # a login stays its own, whatever the settings say
         known = self.refused or self.channels is not None
         seen = None
         if self.channels is not None:
             seen = [{"id": str(one.id), "title": one.title} for one in self.channels]
         return {
             "credentials": self.kind, "accepted": not self.refused if known else None,
-            "api_url": self.account.api_url, "token_url": self.account.token_url,
-            "client_id": client_id if self.kind in ("client", "login") else None,
+            "api_url": for_.api_url, "token_url": for_.token_url,
+            "client_id": for_.client_id if self.kind in ("client", "login") else None,
             "kept_in": self.place or None,
             "renewed_at": iso(self.login.renewed_at) if self.login else None,
             "channels": seen, "message": self.trouble or None,
@@ -199,8 +209,8 @@ async def whoami(account: Account, *, wait_s: float = _WAIT_S) -> Identity:
     """Say which credentials are used, and try them."""
     known = Identity(account.kind, account)
     try:
-        account.checked().require_credentials()
         known = await _with_login(known)
+        account.checked().require_credentials()
         async with connected(account, SystemClock(), requests=1, max_wait_s=wait_s) as to:
             channels = [channel async for channel in to.vendor.channels()]
         known = await _with_login(known)  # it may have been renewed for this

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from archiver.core.summary import ApiCalls
+from archiver.errors import WeatherError
+
+T = TypeVar("T")
+
+
+class SpentError(Exception):
+    """There is no call to be had, for the reason that it says."""
 
 
 @dataclass(slots=True)
@@ -33,18 +42,20 @@ class Purse:
         spent = max(self.calls.extras, self._before + self._taken)
         return self.most is not None and spent >= self.most
 
-    @property
-    def why(self) -> str:
-        """Why there is no call to be had, in words."""
-        return "videos need the calls" if self.gives_way else "the night's calls are spent"
+    async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Do one call; one that was never sent costs nothing.
 
-    def take(self) -> bool:
-        """Take a call, if there is one."""
+        Raises:
+            SpentError: there is none to be had just now.
+            ArchiverError, Misfortune: as *ask* does.
+        """
         if self.gives_way or self.is_empty:
-            return False
+            why = "videos need the calls" if self.gives_way else "the night's calls are spent"
+            raise SpentError(why)
         self._taken += 1
-        return True
-
-    def give_back(self) -> None:
-        """A call was not sent after all."""
-        self._taken -= 1
+        try:
+            return await ask()
+        except WeatherError as weather:
+            if not weather.sent:
+                self._taken -= 1
+            raise

@@ -1,5 +1,7 @@
 """Files that the owner wants beside an archive: a log that grows, a text that is replaced.
 
+A text may also go where nothing can be replaced: a pipe, a device, ``/dev/stderr``.
+
 Rule 1: neither ever breaks a run; what could not be written is told once, by whoever asked for it.
 Rule 2: a log may be moved away at any time, as logrotate does: the next line makes a new file.
 Rule 3: a text is replaced whole: whoever reads it sees the old one or the new one.
@@ -8,8 +10,11 @@ Rule 3: a text is replaced whole: whoever reads it sees the old one or the new o
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from archiver.adapters.disk import FILE_MODE, Os, exists
 from archiver.errors import SettingsError
@@ -18,6 +23,7 @@ from archiver.met import met
 # A pipe in its place must not hang us.
 _APPENDING: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 _TEXT_MOST_BYTES: Final = 1_000_000  # of a text that is to be replaced: it is a page
+Write: TypeAlias = Callable[[str], object]
 
 
 class LogFile:
@@ -60,16 +66,23 @@ class LogFile:
             return True
 
 
-def require_folder(path: str) -> None:
-    """Find out before a long run that a text could not be replaced.
+def require_writable(path: str) -> None:
+    """Find out before a long run that a text could not be written.
 
     Raises:
         SettingsError: it could not.
     """
-    folder = os.path.dirname(path) or "."
-    if not os.access(folder, os.W_OK | os.X_OK):
-        why = "not writable" if Path(folder).is_dir() else "no folder"
-        raise SettingsError(f"The file {path} cannot be written: {folder} is {why}.")
+    place = os.path.realpath(path)
+    if _is_open_elsewhere(path):
+        why = "" if os.access(path, os.W_OK) else "permission denied"
+    elif Path(place).is_dir():
+        why = "it is a folder"
+    else:
+        folder = os.path.dirname(place)
+        why = "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
+        why = why if Path(folder).is_dir() else f"{folder} is no folder"
+    if why:
+        raise SettingsError(f"The file {path} cannot be written: {why}.")
 
 
 def whole_text(path: str) -> str:
@@ -81,8 +94,43 @@ def whole_text(path: str) -> str:
         return ""
 
 
-def replace_text(path: str, text: str, *, mode: int = FILE_MODE, system: Os | None = None) -> None:
-    """Let the file hold *text*, durably; the old one stands until all of it is on the disk.
+def write_text(path: str, text: str, *, mode: int | None = None) -> None:
+    """Let what is at *path* hold, or receive, *text*: see ``writing``.
+
+    Raises:
+        OSError: it could not be written; a file is as it was.
+    """
+    with writing(path, mode=mode) as write:
+        write(text)
+
+
+@contextmanager
+def writing(path: str, *, mode: int | None = None) -> Iterator[Write]:
+    """Write a text piece by piece into a file, wherever links lead, or into a pipe or a device.
+
+    A file is replaced at the end, durably, and only if nothing was raised.
+
+    Args:
+        mode: who may read the file, whatever the umask; None: who may read the one it replaces,
+            or whom the umask lets.
+
+    Raises:
+        OSError: it could not be written; a file is as it was.
+    """
+    if _is_open_elsewhere(path):
+        # A pipe without a reader must not hang us; a file behind a descriptor keeps what it has.
+        fd = os.open(path, _APPENDING & ~os.O_CREAT)
+        with os.fdopen(fd, "w", encoding="utf-8") as stream:
+            os.set_blocking(fd, True)
+            yield stream.write
+        return
+    place = os.path.realpath(path)
+    with _replacing(place, _usual_mode(place) if mode is None else mode, Os()) as write:
+        yield write
+
+
+def replace_text(path: str, text: str, *, mode: int, system: Os | None = None) -> None:
+    """Let *path* be a file that holds *text*, durably; a link in its place is not followed.
 
     Args:
         mode: who may read it, whatever the umask.
@@ -90,28 +138,62 @@ def replace_text(path: str, text: str, *, mode: int = FILE_MODE, system: Os | No
     Raises:
         OSError: it could not be written; the old one still stands.
     """
-    system, name = system or Os(), os.path.basename(path)
+    with _replacing(path, mode, system or Os()) as write:
+        write(text)
+
+
+@contextmanager
+def _replacing(path: str, mode: int, system: Os) -> Iterator[Write]:
+    name, is_whole = os.path.basename(path), False
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         temporary = f".{name}.new"  # not `*.prom`: a collector must not take half for the whole
         if exists(temporary, folder):
             system.unlink(temporary, folder)  # of a run that was killed here
         try:
-            _fill(system, system.create(temporary, folder), text, mode)
+            with _filling(system, system.create(temporary, folder), mode) as write:
+                yield write
             system.replace(temporary, folder, name, folder)
-        except OSError:
-            if exists(temporary, folder):
+            is_whole = True
+        finally:
+            if not is_whole and exists(temporary, folder):
                 system.unlink(temporary, folder)
-            raise
         system.sync_folder(folder)
     finally:
         os.close(folder)
 
 
-def _fill(system: Os, fd: int, text: str, mode: int) -> None:
+@contextmanager
+def _filling(system: Os, fd: int, mode: int) -> Iterator[Write]:
+    size = 0
+
+    def write(text: str) -> None:
+        nonlocal size
+        data = text.encode()
+        system.write_all(fd, memoryview(data), size)
+        size += len(data)
+
     try:
-        system.write_all(fd, memoryview(text.encode()), 0)
+        yield write
         system.chmod(fd, mode)
         system.fsync(fd)  # the mode, too
     finally:
         system.close(fd)
+
+
+def _is_open_elsewhere(path: str) -> bool:
+    """A pipe, a device, or an open descriptor, as ``/dev/stderr``: there is no file to replace."""
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+    return path.startswith(("/dev/", "/proc/")) if is_file else not Path(path).is_dir()
+
+
+def _usual_mode(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return FILE_MODE & ~umask

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from archiver.commands import options, output
 from archiver.commands.epilog import examples
 from archiver.commands.options import option
-from archiver.commands.outside import outside_archives
+from archiver.commands.outside import outside_archives, written
 from archiver.console_text import local, safe
 from archiver.core.selection import parse_moment
 
 if TYPE_CHECKING:
+    from archiver.adapters.outside_file import Write
     from archiver.records.history import Happening
 
 
@@ -35,9 +33,9 @@ _EXAMPLES = examples(
 @option(
     "--premis",
     metavar="FILE",
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, allow_dash=True),
     callback=outside_archives,
-    help="Write all of it to FILE as PREMIS 3.0 (XML).",
+    help="Write all of it to FILE as PREMIS 3.0 (XML); - is standard output.",
 )
 @options.as_json
 @options.config
@@ -46,6 +44,8 @@ def command(to: str, **given: Any) -> int:  # fmt: skip
     if given["premis"]:
         if given["events_since"]:
             raise click.UsageError("--premis tells all of it: leave --since out.")
+        if given["json"]:
+            raise click.UsageError("--premis and --json exclude each other.")
         asyncio.run(_premis(to, given["premis"]))
     else:
         asyncio.run(_list(to, given))
@@ -71,28 +71,17 @@ async def _premis(to: str, path: str) -> None:
 
     async with aclosing(archive.premis(to)) as chunks:
         first = await anext(chunks)  # a refusal leaves no file behind
-        with _writing(path) as file:
-            file.write(first)
+        with _to(path) as write:
+            write(first)
             async for chunk in chunks:
-                file.write(chunk)
+                write(chunk)
 
 
-@contextmanager
-def _writing(path: str) -> Iterator[TextIO]:
-    """A file that is durable at the end.
-
-    Raises:
-        ArchiverError: it cannot be written.
-    """
-    from archiver.errors import ArchiverError
-
-    try:
-        with Path(path).open("w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ArchiverError(f"{path} cannot be written: {error.strerror}.") from error
+def _to(path: str) -> AbstractContextManager[Write]:
+    """A file, or standard output; UTF-8 there, too, as the document says of itself."""
+    if path == "-":
+        return nullcontext(lambda text: output.piece(text.encode()))
+    return written(path, "The file")
 
 
 def text(each: Happening) -> str:

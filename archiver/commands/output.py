@@ -11,14 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from archiver.console_text import many, safe, size, span
 from archiver.core.escaping import escaped
-from archiver.errors import ArchiverError, SettingsError
+from archiver.errors import ArchiverError
 from archiver.met import met
 
 _FAILURES_MOST = 5
@@ -30,8 +29,13 @@ def line(text: str = "") -> bool:
     Raises:
         ArchiverError: standard output leads to a full disk.
     """
+    return piece(f"{text}\n")
+
+
+def piece(text: str | bytes) -> bool:
+    """Print a piece of a text, or of a file; as ``line``."""
     try:
-        click.echo(text)
+        click.echo(text, nl=False)
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO):  # EIO: the terminal was closed
             raise ArchiverError(f"The output cannot be written: {error.strerror}.") from error
@@ -54,34 +58,6 @@ def as_json(answer: Mapping[str, Any]) -> bool:
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     text = json.dumps(answer, ensure_ascii=not unicode)
     return line(escaped(text))
-
-
-def report(path: str, answer: Mapping[str, Any]) -> None:
-    """Write an answer to a file, durably.
-
-    Raises:
-        ArchiverError: it could not be written.
-    """
-    try:
-        with Path(path).open("w", encoding="utf-8") as file:
-            file.write(json.dumps(answer, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ArchiverError(f"The report {path} cannot be written: {error.strerror}.") from error
-
-
-def require_writable(path: str) -> None:
-    """Find out before a long run that its report could not be written.
-
-    Raises:
-        SettingsError: it could not.
-    """
-    try:
-        with Path(path).open("a"):
-            pass
-    except OSError as error:
-        raise SettingsError(f"The report {path} cannot be written: {error.strerror}.") from error
 
 
 def summary(answer: Mapping[str, Any], dest: str) -> Iterable[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from archiver.adapters import outside_file
+from archiver.adapters.disk import FILE_MODE
 from archiver.commands import options, output, watching
 from archiver.console_beside import LogLines, Warnings
 from archiver.console_lines import DETAIL, NEWS, WARNING, Listener, Told
@@ -98,7 +99,7 @@ class Night:
 
     def _find_metrics(self, _: click.Context) -> None:
         if path := self._given["metrics_file"]:
-            outside_file.require_folder(path)
+            outside_file.require_writable(path)
             self._metrics = path
 
     def _find_ping(self, ctx: click.Context) -> None:
@@ -191,7 +192,7 @@ class Night:
             summary, self._given["to"], watching.now(), self._warnings.count, old
         )
         try:
-            outside_file.replace_text(path, text)
+            outside_file.write_text(path, text, mode=FILE_MODE)  # collectors are others
         except OSError as error:
             self._warn(f"the metrics {path} cannot be written: {error.strerror}")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from archiver.commands import options, output
 from archiver.commands.believing import believing
 from archiver.commands.epilog import examples
 from archiver.commands.options import option
+from archiver.commands.outside import written
 from archiver.commands.telling import telling
 from archiver.met import met
 
@@ -99,8 +102,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
 
     Safe to repeat and to interrupt: the next run goes on where this one ended.
     """
-    if given["quiet"] and given["verbose"]:
-        raise click.UsageError("--quiet and --verbose exclude each other.")
+    _refuse_contradictions(ctx, given)
     if given["dry_run"]:
         from archiver.commands import plan
 
@@ -110,12 +112,30 @@ def command(ctx: click.Context, /, **given: Any) -> int:  # fmt: skip
     return reporting.reported(ctx, given, lambda night: _run(ctx, given, night))
 
 
+def _refuse_contradictions(ctx: click.Context, given: dict[str, Any]) -> None:
+    if given["quiet"] and given["verbose"]:
+        raise click.UsageError("--quiet and --verbose exclude each other.")
+    if not given["no_extras"]:
+        return
+    for name in ("refresh", "extras_calls"):
+        # One night may do without the extras for which the settings have a number of calls.
+        is_typed = [
+            ctx.get_parameter_source(each) is ParameterSource.COMMANDLINE
+            for each in ("no_extras", name)
+        ]
+        is_given = given[name] is not None and given[name] is not False
+        if is_given and is_typed != [True, False]:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"--no-extras and {flag} exclude each other.")
+
+
 def _run(ctx: click.Context, given: dict[str, Any], night: Night) -> Summary:
+    from archiver.adapters.outside_file import require_writable
     from archiver.errors import ArchiverError
 
     sources = options.sources(given["sources"])
     if given["report"]:
-        output.require_writable(given["report"])
+        require_writable(given["report"])
     try:
         account = options.account(ctx)
         summary = _archive(given, account, options.run_options(given, sources), night)
@@ -150,7 +170,8 @@ def _archive(
 def _tell(summary: Summary, given: dict[str, Any]) -> None:
     answer = summary.as_json()
     if given["report"]:
-        output.report(given["report"], answer)
+        with written(given["report"], "The report") as write:
+            write(json.dumps(answer, indent=1) + "\n")
     if given["json"]:
         output.as_json(answer)
         return

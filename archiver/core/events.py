@@ -34,11 +34,12 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """The vendor gave an address.  ``due_at`` is later than ``at`` where it was refused before."""
+    """The vendor gave an address; one that was refused before has to wait, for ``reason``."""
 
     at: Instant
     link: Link
     due_at: Instant = NOW
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,11 +94,11 @@ def apply(job: Job, event: Event) -> Job:
             asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong
             pending = replace(after, asked_at=asked_at, due_at=due_at, polls=polls, reason=reason)
             return pending if is_made else replace(pending, pending_at=at)
-        case Available(at, link, due_at):
-            return replace(after, available_at=at, link=link, due_at=due_at)
+        case Available(at, link, due_at, reason):
+            return replace(after, available_at=at, link=link, due_at=due_at, reason=reason)
         case Unavailable(at, due_at, reason, counted):
             lost = _without_version(after, due_at, ran_out=job.state is S.REQUESTED and job.link)
-            return _failed(lost, at, reason) if counted else lost
+            return _failed(lost, at, reason) if counted else replace(lost, reason=reason)
         case RanOut(at, due_at):
             return _failed(_without_version(after, due_at, ran_out=True), at, "it ran out")
         case Progressed(saved):

@@ -82,9 +82,10 @@ def _available(job: Job, link: Link, now: Instant, learnt: Learnt, policy: Polic
         met("A21")
     if job.state is JobState.REQUESTED and link == job.link:
         # The download host refused this very address: perhaps it will not, a little later.
+        reason = job.reason or "the address is refused"
         if job.failures >= _REFUSED_MOST:
-            return unavailable(job, job.reason or "the address is refused", now, policy)
-        return events.Available(now, link, schedule.retry_at(job, now, policy))
+            return unavailable(job, reason, now, policy)
+        return events.Available(now, link, schedule.retry_at(job, now, policy), reason)
     if job.link is not None:
         met("A28")
     learnt.first_seen(job, link, now)

@@ -13,11 +13,14 @@ from typing import Final, TypeAlias
 from archiver.core.selection import parse_size
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_NAMES: Final = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
 DAY_MINUTES: Final = 24 * 60
 WEEK_MINUTES: Final = 7 * DAY_MINUTES
 OFF: Final = "off"
 _ENTRY = re.compile(
-    r"(?:([a-z]{3})[a-z]*-)?([01]?[0-9]|2[0-3]):([0-5][0-9]),(\S+)", re.ASCII | re.IGNORECASE
+    r"(?:([a-z]+)-)?([01]?[0-9]|2[0-3]):([0-5][0-9]),(\S+)", re.ASCII | re.IGNORECASE
 )
 
 
@@ -55,8 +58,8 @@ def parse_rate(text: str) -> Rate:
     daily, named = dict[int, float | None](), dict[int, float | None]()
     for word in words:
         found = _ENTRY.fullmatch(word)
-        day = (found[1] or "").lower() if found else "?"
-        if found is None or day not in ("", *DAYS):
+        day = _day((found[1] or "").lower()) if found else None
+        if found is None or day is None:
             raise ValueError(
                 f"{word[:80]!r} is no entry of a timetable, as in 08:00,2M 18:00,off Sat-08:00,off."
             )
@@ -68,6 +71,14 @@ def parse_rate(text: str) -> Rate:
     if not words:
         raise ValueError("A rate is a size, as 20M, or a timetable, as 08:00,2M 18:00,off.")
     return Timetable(tuple(sorted((daily | named).items())))
+
+
+def _day(name: str) -> str | None:
+    """The day that *name* begins, by three letters or more; None for none, "" for no name."""
+    if not name:
+        return ""
+    full = next((day for day in _DAY_NAMES if day.startswith(name) and len(name) > 2), None)
+    return full and full[:3]
 
 
 def _rate(text: str) -> float | None:

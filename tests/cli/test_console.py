@@ -289,7 +289,6 @@ def test_a_terminal_that_becomes_narrower_shows_nothing_stale() -> None:
         busy(console, hand)
         with pytest.MonkeyPatch.context() as patch:
             screen = console._screen
-            assert screen is not None
             widths = [cell_len(_plain(line)) for line in screen._drawn]
             patch.setattr(type(screen._console), "width", property(lambda _: 40))
             rows = sum(-(-max(1, width) // 40) for width in widths)
@@ -313,7 +312,6 @@ def test_no_line_of_a_picture_is_wider_than_the_terminal() -> None:
             busy(console, hand)
             console.began("fetch", job(video=99), "東京からの生中継 " * 30)
             console.tick()
-            assert console._screen is not None
             drawn_lines = [_plain(line) for line in console._screen._drawn]
             assert max(cell_len(line) for line in drawn_lines) < width
             assert all(line == line.rstrip() for line in drawn_lines)

@@ -200,6 +200,18 @@ def test_secrets_are_never_flags(name: str) -> None:
         (["run", "account", "--to", "x", "--limit", "0"], "x>=1"),
         (["run", "account", "--to", "x", "--protect", "secret"], "'public'"),
         (["run", "account", "--to", "x", "-q", "-v"], "exclude each other"),
+        (
+            ["run", "account", "--to", "x", "--no-extras", "--refresh"],
+            "--no-extras and --refresh exclude each other",
+        ),
+        (
+            ["run", "account", "--to", "x", "--no-extras", "--extras-calls", "0", "--dry-run"],
+            "--no-extras and --extras-calls exclude each other",
+        ),
+        (["events", "x", "--premis", "y", "--json"], "exclude each other"),
+        (["run", "account", "--to", "x", "--report", "-"], "- is no file"),
+        (["run", "account", "--to", "x", "--log-file", "-"], "- is no file"),
+        (["run", "account", "--to", "x", "--metrics-file", "-"], "- is no file"),
         (["run", "@missing", "--to", "x"], "missing cannot be read: No such file"),
         (["run", "@.", "--to", "x"], "cannot be read"),
         (["plan", "account"], "'--to'"),

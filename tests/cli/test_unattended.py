@@ -147,6 +147,7 @@ def test_nobody_there_to_hear_changes_nothing(tmp_path: Path) -> None:
     ("setting", "said"),
     [
         ({"ARCHIVER_PING": f"{CANARY}"}, "ARCHIVER_PING is not a web address"),
+        ({"ARCHIVER_PING": f"{CANARY}"}, "Set it like https://hc.example/ping/"),
         ({"ARCHIVER_PING": f"https://me:{CANARY}@a"}, "ARCHIVER_PING holds a user or a password"),
         ({"ARCHIVER_NOTIFY": f"{CANARY}://a"}, "ARCHIVER_NOTIFY: address 1 is none"),
         ({"ARCHIVER_LOG_FILE": "/nonexistent/log"}, "The log /nonexistent/log cannot be written"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -79,6 +79,23 @@ def test_an_event_moves_along_an_arrow_or_is_refused(job: Job, event: events.Eve
     assert after.state is arrow
     assert after.key == job.key
     assert not after.state.is_final or (after.due_at == NEVER and after.link is None)
+
+
+@given(job=jobs, event=anything)
+def test_a_reason_that_an_event_gives_is_kept(job: Job, event: events.Event) -> None:
+    """A job that is made to wait without a word looks like a program that hangs."""
+    if type(event) in TRANSITIONS[job.state] and hasattr(event, "reason"):
+        assert apply(job, event).reason == event.reason
+
+
+def test_an_event_that_makes_a_job_wait_can_say_why() -> None:
+    """All but two, whose reason is always the same: what ran out, and extras that have an age."""
+    waits = {
+        kind for kind in get_args(events.Event)
+        if "due_at" in (names := {each.name for each in fields(kind)}) and "reason" not in names
+    }  # fmt: skip
+    assert waits == {events.RanOut, events.Gathered}
+    assert apply(Job(KEY, JobState.REQUESTED), events.RanOut(AT, DUE)).reason == "it ran out"
 
 
 @given(job=jobs, event=anything)
@@ -208,13 +225,14 @@ def test_what_cannot_be_reached_or_is_not_there_leaves_its_reason() -> None:
     parked = apply(job, events.GaveUp("no use"))
     assert (parked.state, parked.reason) == (JobState.PARKED, "no use")
     uncounted = events.Unavailable(Instant(1.0), Instant(1.0), "never sent", counted=False)
-    assert apply(Job(KEY, asked_at=Instant(1.0)), uncounted).failures == 0
+    never_sent = apply(Job(KEY, asked_at=Instant(1.0)), uncounted)
+    assert (never_sent.failures, never_sent.reason) == (0, "never sent")
     fetched = apply(
         Job(KEY, JobState.AVAILABLE, link=LINK), events.Fetched(Saved(3, 3), "ab", "no moov")
     )
     assert (fetched.state, fetched.reason) == (JobState.FETCHED, "no moov")
-    again = events.Available(Instant(2.0), LINK, Instant(5.0))
-    assert apply(job, again).due_at == 5.0
+    again = apply(job, events.Available(Instant(2.0), LINK, Instant(5.0), "403"))
+    assert (again.due_at, again.reason) == (5.0, "403")
 
 
 AT, DUE = Instant(50.0), Instant(60.0)
@@ -245,7 +263,7 @@ PROGRESS = {"saved": MORE, "most_bytes": 7, **FORGIVEN}
         ("discovered", events.Unavailable(AT, DUE, "none"),
          {**NO_VERSION, "due_at": DUE, "failures": 3, "reason": "none"}),
         ("discovered", events.Unavailable(AT, DUE, "none", counted=False),
-         {**NO_VERSION, "due_at": DUE}),
+         {**NO_VERSION, "due_at": DUE, "reason": "none"}),
         ("available", events.RanOut(AT, DUE),
          {**NO_VERSION, "due_at": DUE, "failures": 3, "ran_out": 2, "reason": "it ran out"}),
         ("available", events.Progressed(MORE), {**PROGRESS, "due_at": NOW}),

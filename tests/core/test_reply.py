@@ -142,7 +142,7 @@ def test_the_same_refused_address_is_tried_thrice(failures: int, state: str) -> 
     link = Link("https://h/1", Instant(NOW + 500))
     refused = replace(REQUESTED, link=link, failures=failures, reason="the host refused it")
     _, job = after(refused, Downloadable(Readiness.AVAILABLE, link))
-    assert job.state == state
+    assert (job.state, job.reason) == (state, "the host refused it")
     assert job.due_at > NOW
 
 

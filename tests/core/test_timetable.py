@@ -33,6 +33,12 @@ def test_without_a_day_an_entry_holds_for_every_day(day: str) -> None:
     assert rate(WORKING_HOURS, day, 18) is None
 
 
+def test_a_day_goes_by_its_name_or_by_how_that_begins() -> None:
+    """By three letters at least, whatever their case."""
+    for name in ("TUE", "Tues", "tuesday"):
+        assert rate(f"08:00,1M {name}-08:00,off", "tue", 9) is None
+
+
 def test_an_entry_that_names_its_day_holds_until_the_next_one() -> None:
     """The week goes round: before Monday's first, Sunday's last holds."""
     text = "Mon-08:00,1M Friday-18:00,off"
@@ -58,7 +64,9 @@ def test_one_entry_holds_the_whole_week() -> None:
     ("text", "complaint"),
     [
         ("", "timetable"), ("8,2M", "timetable"), ("24:00,2M", "timetable"),
-        ("08:60,2M", "timetable"), ("Foo-08:00,2M", "timetable"), ("08:00,2M 18:00", "timetable"),
+        ("08:60,2M", "timetable"), ("Foo-08:00,2M", "timetable"),
+        ("monkey-08:00,1M", "timetable"), ("mo-08:00,1M", "timetable"),
+        ("mondays-08:00,1M", "timetable"), ("08:00,2M 18:00", "timetable"),
         ("08:00,fast", "no size"), ("08:00,0", "no size"), ("fast", "no size"),
     ],
 )  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_text_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Whoever collects it sees the old or the new one, also where the disk is full."""
     path = tmp_path / "a.prom"
     (tmp_path / ".a.prom.new").write_text("half of one, of a run that was killed")
-    outside_file.replace_text(str(path), "one\n")
+    outside_file.write_text(str(path), "one\n", mode=0o644)
     assert outside_file.whole_text(str(path)) == "one\n"
     assert path.stat().st_mode & 0o444 == 0o444
     assert [each.name for each in tmp_path.iterdir()] == ["a.prom"]
@@ -65,11 +65,72 @@ def test_a_text_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(Os, "pwrite", full)
         with pytest.raises(OSError, match="No space"):
-            outside_file.replace_text(str(path), "two\n")
+            outside_file.write_text(str(path), "two\n")
     assert outside_file.whole_text(str(path)) == "one\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.prom"]
     monkeypatch.chdir(tmp_path)
-    outside_file.replace_text("a.prom", "three\n")
+    outside_file.write_text("a.prom", "three\n")
     assert path.read_text() == "three\n"
+
+
+def test_a_text_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    """Whoever makes it may fail in the middle, for reasons of their own."""
+    path = tmp_path / "events.xml"
+    path.write_text("whole")
+
+    def half() -> None:
+        with outside_file.writing(str(path)) as write:
+            write("<premis>")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        half()
+    assert path.read_text() == "whole"
+    assert [each.name for each in tmp_path.iterdir()] == ["events.xml"]
+
+
+def test_a_text_follows_a_link_and_keeps_the_mode_of_what_it_replaces(tmp_path: Path) -> None:
+    """An owner who made it private, or keeps it elsewhere, did so on purpose."""
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "night.json", tmp_path / "night.json"
+    link.symlink_to(real)
+    before = os.umask(0o027)
+    try:
+        outside_file.write_text(str(link), "one")
+    finally:
+        os.umask(before)
+    assert (link.is_symlink(), real.read_text()) == (True, "one")
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    real.chmod(0o600)
+    outside_file.write_text(str(link), "two")
+    assert (real.read_text(), stat.S_IMODE(real.stat().st_mode)) == ("two", 0o600)
+
+
+def test_a_pipe_gets_the_text_and_one_without_a_reader_holds_nothing_up(tmp_path: Path) -> None:
+    """As ``--report >(jq .expired)`` has it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    outside_file.require_writable(str(pipe))
+    with pytest.raises(OSError, match="No such device"):
+        outside_file.write_text(str(pipe), "one")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    outside_file.write_text(str(pipe), "two")
+    assert os.read(reader, 100) == b"two"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    outside_file.require_writable(os.devnull)
+    outside_file.write_text(os.devnull, "three")
+
+
+def test_what_an_open_descriptor_wrote_before_stays(tmp_path: Path) -> None:
+    """``2> night.log --report /dev/stderr``: the file is somebody's, and has lines already."""
+    with (tmp_path / "night.log").open("w") as file:
+        file.write("a warning\n")
+        file.flush()
+        outside_file.require_writable(f"/dev/fd/{file.fileno()}")
+        outside_file.write_text(f"/dev/fd/{file.fileno()}", "the report\n")
+    assert (tmp_path / "night.log").read_text() == "a warning\nthe report\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["night.log"]
 
 
 def test_a_text_that_is_not_there_is_empty_and_its_folder_is_looked_at_first(
@@ -77,8 +138,9 @@ def test_a_text_that_is_not_there_is_empty_and_its_folder_is_looked_at_first(
 ) -> None:
     """The first night has nothing to keep; a slip in the path is said before it."""
     assert outside_file.whole_text(str(tmp_path / "none")) == ""
-    outside_file.require_folder(str(tmp_path / "a.prom"))
+    outside_file.require_writable(str(tmp_path / "a.prom"))
     monkeypatch.chdir(tmp_path)
-    outside_file.require_folder("a.prom")
-    with pytest.raises(SettingsError, match="no folder"):
-        outside_file.require_folder(str(tmp_path / "none" / "a.prom"))
+    outside_file.require_writable("a.prom")
+    for path, why in (("none/a.prom", "none is no folder"), (".", "it is a folder")):
+        with pytest.raises(SettingsError, match=why):
+            outside_file.require_writable(str(tmp_path / path))

@@ -290,9 +290,10 @@ class Night:
         ):
             return events.Unavailable(now, self._retry_at(job), "it has run out")
         if job.state is S.REQUESTED and link == job.link:
+            reason = job.reason or "refused"
             if job.failures >= 3:
-                return events.Unavailable(now, self._retry_at(job), job.reason)
-            return events.Available(now, link, self._retry_at(job))
+                return events.Unavailable(now, self._retry_at(job), reason)
+            return events.Available(now, link, self._retry_at(job), reason)
         learnt.first_seen(job, link, now)
         return events.Available(now, link)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archiver.core import events
 from archiver.core.events import Event
-from archiver.core.model import NEVER, NOTHING, Job, JobState
+from archiver.core.model import NEVER, NOTHING, NOW, Job, JobState
 
 S = JobState
 MAY_BECOME = {  # said once more, in other words than the table's own
@@ -30,4 +30,14 @@ def unlawful(before: Job, event: Event, after: Job) -> str:
         return f"{before.key} waits for ever in state {after.state}"
     if isinstance(event, events.Asked) and before.asked_at is not None:
         return f"{before.key} was asked for twice without an answer in between"
-    return ""
+    return "" if is_explained(event, after) else f"{before.key} has to wait, and nobody knows why"
+
+
+def is_explained(event: Event, after: Job) -> bool:
+    """What made a job wait has left a reason, unless it only waits for a file to be made.
+
+    A quarter of an hour without a word looks like a program that hangs.
+    """
+    is_usual = isinstance(event, events.Pending | events.Gathered)
+    waits = getattr(event, "due_at", NOW) != NOW
+    return is_usual or not waits or after.reason != ""

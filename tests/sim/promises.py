@@ -22,6 +22,7 @@ from archiver.core.lifecycle import ROUNDS, TRANSITIONS
 from archiver.core.model import EXTRAS, Job, JobKey
 from archiver.emulator.world import World as Vendor
 from tests.sim.fate import BrokenPromiseError
+from tests.sim.lawful import is_explained
 
 ID = re.compile(r"\[(\d+)\]( v\d+)?\.(mp4|flv)$")
 
@@ -100,6 +101,7 @@ class Watch:
         table = ROUNDS if before.key.kind == EXTRAS else TRANSITIONS
         allowed = table[before.state].get(type(event))
         promise(allowed is after.state, f"{before.key}: {name} led to {after.state}")
+        promise(is_explained(event, after), f"{before.key} has to wait, and nobody knows why")
         if isinstance(event, Asked):
             unheard = f"{before.key} is asked for again before anything was heard of the last time"
             promise(before.asked_at is None, unheard)

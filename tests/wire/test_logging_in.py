@@ -19,6 +19,7 @@ from archiver import archive
 from archiver.account import Account, Login
 from archiver.adapters import consent_window
 from archiver.adapters.login_store import LoginStore
+from archiver.commands.whoami import lines
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
 from archiver.errors import ArchiverError, AuthError, SettingsError
@@ -380,6 +381,24 @@ def test_the_doctor_names_a_login_that_is_no_good(tmp_path: Path) -> None:
             who = await archive.whoami(account)
             assert (who.exit_code, who.as_json()["accepted"]) == (3, False)
             assert "archiver login" in who.hint
+
+    asyncio.run(story())
+
+
+def test_whoami_does_not_take_a_login_for_other_addresses_for_one_of_these(tmp_path: Path) -> None:
+    """It says for whom the login is, and why it is of no use here."""
+
+    async def story() -> None:
+        async with vendor() as emulator:
+            store, login = await stored(emulator, tmp_path)
+            elsewhere = replace(account_at(emulator), login=store, api_url="https://api.example")
+            who = await archive.whoami(elsewhere)
+        answer = who.as_json()
+        assert (who.exit_code, answer["api_url"]) == (3, login.api_url)
+        assert (answer["token_url"], answer["client_id"]) == (login.token_url, login.client_id)
+        first = next(iter(lines(answer)))
+        assert first == f"A stored login for {login.api_url}, client ID {login.client_id}."
+        assert who.trouble.endswith(f"for the API {login.api_url}, not for https://api.example.")
 
     asyncio.run(story())
 
