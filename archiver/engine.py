@@ -14,7 +14,6 @@ from enum import StrEnum
 import anyio
 from anyio.abc import TaskGroup
 
-from archiver.core.admission import host_of
 from archiver.core.events import Event, Hindered, Lacking
 from archiver.core.learning import Learnt
 from archiver.core.model import DAY_S, NEVER, NOW, Format, Instant, Job, JobKey, JobState
@@ -111,8 +110,8 @@ class Engine:
         while True:
             self._changed = anyio.Event()
             await self._window.refill(self._world.clock.now(), self._busy)
-            now, jobs = self._world.clock.now(), self._window.jobs.values()
-            todo = plan(jobs, self._busy.keys(), now, self._budget(), self._policy)
+            now, agenda = self._world.clock.now(), self._window.agenda
+            todo = plan(agenda, self._busy.keys(), now, self._budget(), self._policy)
             if self._limits.extras is not None:
                 self._limits.extras.gives_way = todo.gives_way
             for step in todo.steps:
@@ -225,7 +224,7 @@ class Engine:
             window_s=learnt.window_s,
             rate_bytes_s=learnt.meter.rate_bytes_s,
             generation_s=learnt.generation_s or 0.0,
-            closed=self._closed(now),
+            closed=world.weather.closed(now),
             ends_at=limits.ends_at,
             next_run_at=Instant(limits.started_at + DAY_S),
             gathers=self._gathers(busy[Gather]),
@@ -238,13 +237,6 @@ class Engine:
         if purse is None or purse.is_empty:
             return 0
         return max(1, self._limits.requests // 2) - busy
-
-    def _closed(self, now: Instant) -> dict[str, Instant]:
-        """The download hosts that nobody may try yet, and until when."""
-        weather = self._world.weather
-        hosts = {host_of(job) for job in self._window.videos if job.state is JobState.AVAILABLE}
-        untils = ((host, weather.closed_until(host, now)) for host in hosts)
-        return {host: until for host, until in untils if until > now}
 
     async def _work(self, step: Step) -> None:
         async def record(event: Event) -> Job:

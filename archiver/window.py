@@ -6,8 +6,9 @@ changed since the read began.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from archiver.core.agenda import Agenda
 from archiver.core.model import EXTRAS, NEVER, NOW, Instant, Job, JobKey, JobState
 from archiver.met import met
 from archiver.ports import Ledger
@@ -20,21 +21,26 @@ class LiveWindow:
     """The jobs of one run's selection that are not final, as far as they are of use now.
 
     Attributes:
-        jobs: every video in flight, the next that are listed only, and their extras.
+        agenda: every video in flight, the next that are listed only, and their extras.
     """
 
     def __init__(self, ledger: Ledger, variant: str, *, extras: bool) -> None:
         self._ledger, self._variant, self._extras = ledger, variant, extras
-        self.jobs: dict[JobKey, Job] = {}
+        self.agenda = Agenda()
         self._touched: set[JobKey] = set()
         self._more, self._next_due_at = True, NOW
         self._is_stale = extras  # other extras may be of use by now than those in memory
         self._more_extras, self._extras_due_at = False, NEVER
 
     @property
-    def videos(self) -> list[Job]:
-        """The jobs that are no extras."""
-        return [job for job in self.jobs.values() if job.key.kind != EXTRAS]
+    def jobs(self) -> Mapping[JobKey, Job]:
+        """The same, by key."""
+        return self.agenda.jobs
+
+    @property
+    def videos(self) -> int:
+        """How many of them are no extras."""
+        return self.agenda.videos
 
     @property
     def is_complete(self) -> bool:
@@ -49,23 +55,21 @@ class LiveWindow:
     def put(self, before: Job, after: Job) -> None:
         """A job changed: it stays, or goes if it is final."""
         self._touched.add(after.key)
-        self.jobs[after.key] = after
-        if after.state.is_final:
-            del self.jobs[after.key]
+        self.agenda.put(after)
         if self._extras and after.state in _BEGUN and before.state not in _BEGUN:
             self._is_stale = True  # what belongs to it may be asked for now
 
     async def leave(self, key: JobKey) -> None:
         """Leave a job for the next run."""
-        del self.jobs[key]
+        self.agenda.remove(key)
         await self._ledger.leave(key)
 
     async def refill(self, now: Instant, busy: Collection[JobKey]) -> None:
         """Read the ledger again, where more is to be had and little of it is left."""
-        fresh = sum(job.state is JobState.DISCOVERED for job in self.videos)
+        fresh = self.agenda.states[JobState.DISCOVERED]
         if (self._more and fresh < WINDOW // 4) or now >= self._next_due_at:
             self._more, self._next_due_at = await self._read(now, self._variant, busy)
-        is_short = self._more_extras and len(self.jobs) - len(self.videos) < WINDOW // 4
+        is_short = self._more_extras and len(self.jobs) - self.videos < WINDOW // 4
         if is_short or self._is_stale or now >= self._extras_due_at:
             self._is_stale = False
             self._more_extras, self._extras_due_at = await self._read(now, EXTRAS, busy)
@@ -80,5 +84,5 @@ class LiveWindow:
         for job in window.jobs:
             # A row that changed since the read began is older than what is in memory.
             if job.key not in self._touched and job.key not in busy:
-                self.jobs[job.key] = job
+                self.agenda.put(job)
         return window.more, window.next_due_at

@@ -6,63 +6,24 @@ trying again, is how a version never expires.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from archiver.core.model import DAY_S, NEVER, Instant, Job, JobState
+from archiver.core.agenda import deadline
+from archiver.core.model import NEVER, Instant, Job
+from archiver.core.outstanding import Outstanding, left_bytes
 from archiver.core.steps import Budget, Fetch, Poll, Request, Step
 from archiver.met import met
-
-_PATIENCE_S = 300.0  # the longest pause between two polls: by then most files were seen
-_PATIENCE_FACTOR = 4.0  # times what most files take
-
-
-def deadline(job: Job) -> Instant:
-    """By when the file must be fetched: what the server said, else a day from first seen."""
-    if job.link is not None and job.link.expires_at != NEVER:
-        return job.link.expires_at
-    return NEVER if job.available_at is None else Instant(job.available_at + DAY_S)
-
-
-def is_outstanding(job: Job) -> bool:
-    """A version was asked for, and its bytes are not all saved."""
-    if job.state is JobState.DISCOVERED:
-        return job.asked_at is not None
-    return job.state in (JobState.REQUESTED, JobState.AVAILABLE)
-
-
-def _weight(job: Job, now: Instant, generation_s: float) -> float:
-    """How much of an outstanding version counts, from 1 down.
-
-    One that is pending for much longer than others took may never come.  It counts less and less,
-    so that a few which the vendor cannot make do not hold up all the others.
-    """
-    if job.state is JobState.AVAILABLE or job.asked_at is None:
-        return 1.0
-    patience_s = max(_PATIENCE_S, _PATIENCE_FACTOR * generation_s)
-    return patience_s / max(patience_s, now - job.asked_at)
-
-
-def _left_bytes(job: Job, typical_bytes: int) -> int:
-    size = job.size_bytes
-    return max(0, (typical_bytes if size is None else size) - job.saved.bytes)
 
 
 class Spender:
     """One planning: what is left of the budget while steps are chosen."""
 
-    def __init__(self, budget: Budget, active: Iterable[Job], now: Instant) -> None:
+    def __init__(self, budget: Budget, outstanding: Outstanding, now: Instant) -> None:
         self.budget, self.now = budget, now
         self.calls, self.polls, self.fetches = budget.calls, budget.polls, budget.fetches
-        waiting = [
-            (_weight(job, now, budget.generation_s), _left_bytes(job, budget.typical_bytes))
-            for job in active
-            if is_outstanding(job)
-        ]
-        self.files = sum(weight for weight, _ in waiting)
-        self.bytes = sum(weight * left for weight, left in waiting)
-        self.due_on_disk = sum(left for _, left in waiting)
-        self.moving = any(weight == 1.0 for weight, _ in waiting)
+        load = outstanding.load(budget.typical_bytes, budget.generation_s)
+        self.files, self.bytes = load.files, load.bytes
+        self.due_on_disk, self.moving = load.disk_bytes, load.is_moving
         self.wakes: list[Instant] = []
         self.short_of_disk = self.short_of_calls = False
         self.line_is_idle = budget.line_is_idle
@@ -84,6 +45,16 @@ class Spender:
                 return True
             case _:
                 return True
+
+    def is_over(self, step: Step) -> bool:
+        """*step* could not be afforded, and no other of its kind can be, whatever the job."""
+        match step:
+            case Fetch():
+                return self.fetches <= 0
+            case Poll():
+                return self.polls <= 0 or self.calls <= 0
+            case _:
+                return self.files >= self.budget.files_most or self.short_of_calls
 
     def _call(self) -> bool:
         if self.calls <= 0:
@@ -115,7 +86,7 @@ class Spender:
         One that no window could hold starts all the same: what it saves is kept.
         """
         rate = self.budget.rate_bytes_s
-        needs_s = 0.0 if rate is None else _left_bytes(job, self.budget.typical_bytes) / rate
+        needs_s = 0.0 if rate is None else left_bytes(job, self.budget.typical_bytes) / rate
         ends_at = deadline(job)
         says_so = job.link is not None and job.link.expires_at != NEVER
         if says_so and self.now + needs_s > ends_at and needs_s < 0.8 * self.budget.window_s:
@@ -126,7 +97,7 @@ class Spender:
 
     def _admits(self, job: Job) -> bool:
         """Never ask for more than can be fetched before it runs out."""
-        budget, size = self.budget, _left_bytes(job, self.budget.typical_bytes)
+        budget, size = self.budget, left_bytes(job, self.budget.typical_bytes)
         if self.due_on_disk + size > budget.disk_bytes:
             self.short_of_disk = True
             return False

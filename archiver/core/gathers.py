@@ -7,11 +7,11 @@ from the start; but it never waits for calls that are not to be had, nor for a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Sequence
 
-from archiver.core.admission import Spender, is_outstanding
-from archiver.core.model import EXTRAS, Job, JobKey, JobState, VideoId
+from archiver.core.admission import Spender
+from archiver.core.agenda import Agenda
+from archiver.core.model import EXTRAS, JobKey, JobState, VideoId
 from archiver.core.steps import Gather, Policy, Publish
 
 _NEXT_MOST = 8  # listed files that soon need calls of their own
@@ -21,18 +21,18 @@ class Gathers:
     """One planning: the extras among the jobs, beside what videos need."""
 
     def __init__(
-        self, active: Iterable[Job], busy: AbstractSet[JobKey], spender: Spender, policy: Policy
+        self, agenda: Agenda, busy: Collection[JobKey], spender: Spender, policy: Policy
     ) -> None:
         self._spender, self._policy = spender, policy
-        jobs = [job for job in active if job.key.kind != EXTRAS]
-        self._stage = {job.key.video_id: job.state for job in jobs}
+        self._stage = agenda.stages
+        jobs = agenda.jobs
         self._placed_now = {
-            job.key.video_id for job in jobs if job.state is JobState.FETCHED and job.key in busy
-        }
+            key.video_id for key in busy
+            if key.kind != EXTRAS and key in jobs and jobs[key].state is JobState.FETCHED
+        }  # fmt: skip
         self._busy = {key.video_id for key in busy if key.kind == EXTRAS}
-        asked = sum(map(is_outstanding, jobs))
-        listed = sum(job.state is JobState.DISCOVERED for job in jobs)
-        self._reserve = 2 * (asked + min(listed, _NEXT_MOST))
+        listed = agenda.states[JobState.DISCOVERED]
+        self._reserve = 2 * (agenda.outstanding.count + min(listed, _NEXT_MOST))
         self._waiting: set[VideoId] = set()  # for nothing but a hand
 
     def chosen(self, due: Sequence[Gather]) -> set[Gather]:

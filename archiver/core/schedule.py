@@ -7,12 +7,13 @@ only chooses among the answers of ``next_step``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection
+from operator import itemgetter
 
-from archiver.core.admission import Spender, deadline
+from archiver.core.admission import Spender
+from archiver.core.agenda import Agenda, Queue, Urgency, deadline, queue_of
 from archiver.core.gathers import Gathers
-from archiver.core.model import EXTRAS, NEVER, Instant, Job, JobKey, JobState
+from archiver.core.model import NEVER, Instant, Job, JobKey, JobState
 from archiver.core.steps import (
     Budget,
     Expire,
@@ -40,33 +41,25 @@ def margin_s(
     return min(policy.margin_most_s, policy.margin_share * life_s)
 
 
-def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step | None:
-    """Return the step *job* needs at *now*, or None if it is final or not yet due."""
-    if job.state.is_final or not is_due(job, now, policy):
-        return None
+def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step:
+    """Return the step that *job*, which is not final, needs once its time has come."""
     if _is_hopeless(job, now, policy):
         return GiveUp(job.key, job.reason or "too many failures")
-    if job.key.kind == EXTRAS:
-        return Gather(job.key)
-    match job.state:
-        case JobState.FETCHED:
+    match queue_of(job):
+        case Queue.EXTRAS:
+            return Gather(job.key)
+        case Queue.PUBLISH:
             return Publish(job.key)
-        case JobState.AVAILABLE if job.link is not None:
+        case Queue.REQUEST:
+            return Request(job.key)
+        case Queue.POLL:
+            return Poll(job.key)
+        case _:
+            assert job.link is not None  # what ``Queue.FETCH`` is for
             # Refusing uses only what the server said: NEVER is never near.
             expires_at = job.link.expires_at
             alive = expires_at - now > margin_s(expires_at, job.asked_at, window_s, policy)
             return Fetch(job.key) if alive else Expire(job.key)
-        case JobState.DISCOVERED if job.asked_at is None:
-            return Request(job.key)
-        case _:
-            # Requested, or asked for with the answer lost: a GET tells, and asks for nothing.
-            return Poll(job.key)
-
-
-def is_due(job: Job, now: Instant, policy: Policy) -> bool:
-    """The job's time has come, or was set so far off that a wrong clock must have set it."""
-    wait_s = job.due_at - now
-    return wait_s <= 0 or wait_s > policy.longest_wait_s
 
 
 def _is_hopeless(job: Job, now: Instant, policy: Policy) -> bool:
@@ -76,46 +69,56 @@ def _is_hopeless(job: Job, now: Instant, policy: Policy) -> bool:
 
 
 def plan(
-    jobs: Iterable[Job], busy: AbstractSet[JobKey], now: Instant, budget: Budget, policy: Policy
+    agenda: Agenda, busy: Collection[JobKey], now: Instant, budget: Budget, policy: Policy
 ) -> Plan:
     """Choose the steps to start at *now*.
 
     Args:
-        jobs: the live window, in any order; final ones are passed over.
+        agenda: the live window; only its order changes.
         busy: keys a hand already holds; they get no second step.
         budget: what may be spent.
 
     Returns:
         Steps in order of urgency.  ``wake_at`` is later than *now* unless a step was chosen.
     """
-    active = [job for job in jobs if not job.state.is_final]
-    idle = [job for job in active if job.key not in busy]
-    due = [
-        (job, step)
-        for job in idle
-        if (step := next_step(job, now, budget.window_s, policy)) is not None
-    ]
-    due.sort(key=lambda pair: _urgency(pair[0]))
-    spender = Spender(budget, active, now)
-    gathers = Gathers(active, busy, spender, policy)
-    picked: set[Step] = {
-        step
-        for job, step in due
-        if not isinstance(step, Gather | Publish) and spender.affords(job, step)
+    agenda.settle(now, policy.longest_wait_s)
+    spender = Spender(budget, agenda.outstanding, now)
+    gathers = Gathers(agenda, busy, spender, policy)
+    chosen = _affordable(agenda, busy, now, spender, policy)
+    beside = {
+        step: pair
+        for queue in (Queue.PUBLISH, Queue.EXTRAS)
+        for pair, job in agenda.due(queue, busy)
+        for step in [next_step(job, now, budget.window_s, policy)]
     }
-    picked |= gathers.chosen([step for _, step in due if isinstance(step, Gather)])
-    picked |= gathers.released([step for _, step in due if isinstance(step, Publish)])
-    chosen = tuple(step for _, step in due if step in picked)
+    picked: set[Step] = {step for step in beside if isinstance(step, GiveUp)}
+    picked |= gathers.chosen([step for step in beside if isinstance(step, Gather)])
+    picked |= gathers.released([step for step in beside if isinstance(step, Publish)])
+    chosen += [(pair, step) for step, pair in beside.items() if step in picked]
+    steps = tuple(step for _, step in sorted(chosen, key=itemgetter(0)))
     if spender.late is not None and spender.line_is_idle:
         # What was measured may be long past: on an idle line, trying is how to find out.
-        chosen = (*chosen, spender.late)
-    later = [job.due_at for job in idle if not is_due(job, now, policy)]
-    wakes = [at for at in (*later, *spender.wakes) if at > now]
-    starved = len(wakes) < len(later) + len(spender.wakes)
-    wake_at = min(wakes, default=NEVER)
-    if starved:  # a wake in the past: whoever set it is late; look again soon
+        steps = (*steps, spender.late)
+    wakes = [at for at in spender.wakes if at > now]
+    wake_at = min(agenda.next_due_at(busy), *wakes, NEVER)
+    if len(wakes) < len(spender.wakes):  # whoever set it is late; look again soon
         wake_at = min(wake_at, Instant(now + 1.0))
-    return Plan(chosen, wake_at, spender.short_of_disk, gathers.give_way)
+    return Plan(steps, wake_at, spender.short_of_disk, gathers.give_way)
+
+
+def _affordable(
+    agenda: Agenda, busy: Collection[JobKey], now: Instant, spender: Spender, policy: Policy
+) -> list[tuple[Urgency, Step]]:
+    """What is done about videos: each queue as far as there is something left to spend."""
+    chosen: list[tuple[Urgency, Step]] = []
+    for queue in (Queue.FETCH, Queue.POLL, Queue.REQUEST):
+        for pressing, job in agenda.due(queue, busy):
+            step = next_step(job, now, spender.budget.window_s, policy)
+            if spender.affords(job, step):
+                chosen.append((pressing, step))
+            elif spender.is_over(step) and deadline(job) > now + policy.margin_most_s:
+                break  # and no address behind it is dead yet
+    return chosen
 
 
 _STAGES = (
@@ -132,27 +135,6 @@ def is_progress(before: Job, after: Job) -> bool:
     if after.state.is_final or after.most_bytes > before.most_bytes:
         return True
     return _STAGES.index(after.state) > _STAGES.index(before.state)
-
-
-_RANK = {
-    JobState.FETCHED: 0,  # frees disk and finishes a file
-    JobState.AVAILABLE: 1,  # the address is dying; earliest deadline first
-    JobState.REQUESTED: 2,
-    JobState.DISCOVERED: 3,  # and 4, where it may still be recorded
-}
-_LAST_RANK = 5
-
-
-def _urgency(job: Job) -> tuple[int, float, float, JobKey]:
-    if job.key.kind == EXTRAS:
-        return (_LAST_RANK, NEVER, job.due_at, job.key)  # ``core.gathers`` knows whose come first
-    # A version whose answer was lost may be available already: with the requested ones.
-    asked = job.state is JobState.DISCOVERED and job.asked_at is not None
-    rank = 2 if asked else _RANK[job.state]
-    if rank < 3:
-        return (rank, deadline(job), job.due_at, job.key)
-    # What may still be recorded goes last: the later it is asked for, the surer it is whole.
-    return (rank if job.fresh_at is None else rank + 1, deadline(job), job.delete_at, job.key)
 
 
 def poll_at(

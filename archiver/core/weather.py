@@ -138,6 +138,11 @@ class Weather:
         """When *host* may be tried next; *now* where it may at once.  Takes no place."""
         return next_try_at(self.gates.get(host, OPEN), now)
 
+    def closed(self, now: Instant) -> dict[str, Instant]:
+        """The hosts that nobody may try yet, and until when."""
+        untils = ((host, next_try_at(gate, now)) for host, gate in self.gates.items())
+        return {host: until for host, until in untils if until > now}
+
     def reason(self, host: str) -> str:
         """How *host* failed last; a word for it where nobody said."""
         return self.gates.get(host, OPEN).reason or "it is in trouble"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from archiver.core import rounds
+from archiver.core.agenda import Agenda
 from archiver.core.model import Instant, Job, JobKey, JobState, Link, VideoId
 from archiver.core.schedule import plan
 from archiver.core.steps import Budget, Gather, GiveUp, Plan, Policy, Poll, Publish, Request, Step
@@ -31,7 +32,7 @@ def planned(*jobs: Job, busy: tuple[Job, ...] = (), **more: Any) -> Plan:
         disk_bytes=1e15, typical_bytes=1000, gathers=2,
     )  # fmt: skip
     keys = frozenset(job.key for job in busy)
-    return plan([*jobs, *busy], keys, NOW, replace(budget, **more), POLICY)
+    return plan(Agenda([*jobs, *busy]), keys, NOW, replace(budget, **more), POLICY)
 
 
 def of(kind: type[Step], made: Plan) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from archiver.core import events
-from archiver.core.admission import deadline
+from archiver.core.agenda import deadline
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import apply
 from archiver.core.model import (

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.admission import deadline, host_of, is_outstanding
+from archiver.core.admission import host_of
+from archiver.core.agenda import Agenda, deadline
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState, Link, Saved, VideoId
+from archiver.core.outstanding import is_outstanding
 from archiver.core.schedule import is_progress, margin_s, next_step, plan, poll_at, retry_at
 from archiver.core.steps import (
     Budget,
@@ -46,7 +48,7 @@ def budget(**more: Any) -> Budget:
 
 
 def steps(*jobs: Job, busy: frozenset[JobKey] = frozenset(), **more: Any) -> list[object]:
-    return list(plan(jobs, busy, NOW, budget(**more), POLICY).steps)
+    return list(plan(Agenda(jobs), busy, NOW, budget(**more), POLICY).steps)
 
 
 def test_each_state_has_its_step() -> None:
@@ -65,14 +67,14 @@ def test_each_state_has_its_step() -> None:
 @pytest.mark.parametrize("state", [s for s in JobState if s.is_final])
 def test_nothing_is_done_about_what_is_final(state: JobState) -> None:
     """Archived, skipped, gone and parked wait for somebody else."""
-    assert next_step(job(state=state), NOW, DAY, POLICY) is None
-    assert plan([job(state=state)], frozenset(), NOW, budget(), POLICY).wake_at == NEVER
+    made = plan(Agenda([job(state=state)]), frozenset(), NOW, budget(), POLICY)
+    assert (made.steps, made.wake_at) == ((), NEVER)
 
 
 def test_a_job_waits_for_its_time_unless_the_clock_was_wrong() -> None:
     """A due time further off than any legal wait was set by a wrong clock."""
-    assert next_step(job(due_at=Instant(NOW + 60)), NOW, DAY, POLICY) is None
-    assert next_step(job(due_at=Instant(NOW + 10 * DAY)), NOW, DAY, POLICY) is not None
+    assert steps(job(due_at=Instant(NOW + 60))) == []
+    assert steps(job(due_at=Instant(NOW + 10 * DAY))) == [Request(job().key)]
 
 
 def test_parking_needs_twelve_failures_and_a_day() -> None:
@@ -156,7 +158,7 @@ def test_a_busy_job_gets_no_second_step() -> None:
 def test_no_call_is_planned_beyond_the_allowance_and_the_plan_wakes_when_there_is_more() -> None:
     """The rate limit is kept before a 429 comes."""
     at = Instant(NOW + 77)
-    made = plan([job(1), job(2)], frozenset(), NOW, budget(calls=1, more_at=at), POLICY)
+    made = plan(Agenda([job(1), job(2)]), frozenset(), NOW, budget(calls=1, more_at=at), POLICY)
     assert made.steps == (Request(job(1).key),)
     assert made.wake_at == at
 
@@ -170,9 +172,11 @@ def test_polls_are_bounded_within_the_calls() -> None:
 
 def test_a_wake_that_has_passed_is_looked_at_again_within_a_second() -> None:
     """Never asleep with work to do."""
-    made = plan([job(1)], frozenset(), NOW, budget(calls=0, more_at=Instant(NOW - 5)), POLICY)
+    made = plan(
+        Agenda([job(1)]), frozenset(), NOW, budget(calls=0, more_at=Instant(NOW - 5)), POLICY
+    )
     assert made.wake_at == NOW + 1
-    waiting = plan([job(1, due_at=Instant(NOW + 9))], frozenset(), NOW, budget(), POLICY)
+    waiting = plan(Agenda([job(1, due_at=Instant(NOW + 9))]), frozenset(), NOW, budget(), POLICY)
     assert waiting.wake_at == NOW + 9
 
 
@@ -181,7 +185,7 @@ def test_a_host_under_bad_weather_is_left_alone_until_its_probe() -> None:
     other = replace(available(2), link=Link("https://other.example/2", Instant(NOW + DAY)))
     until = Instant(NOW + 30)
     made = plan(
-        [available(1), other], frozenset(), NOW,
+        Agenda([available(1), other]), frozenset(), NOW,
         budget(closed={host_of(available(1)): until}), POLICY,
     )  # fmt: skip
     assert made.steps == (Fetch(other.key),)
@@ -213,8 +217,8 @@ def test_what_is_pending_for_very_long_holds_up_nobody() -> None:
     """It may never come: it counts less and less, against the count and against the bytes."""
 
     def pending(number: int, for_s: float) -> Job:
-        asked_at = Instant(NOW - for_s)
-        return job(number, JobState.REQUESTED, asked_at=asked_at, due_at=Instant(NOW + 9))
+        times = {"asked_at": Instant(NOW - for_s), "due_at": Instant(NOW + 9)}
+        return job(number, JobState.REQUESTED, pending_at=NOW, **times)
 
     fresh = [job(n, expected_bytes=900) for n in (7, 8)]
     new, old = [pending(n, 10) for n in (1, 2, 3)], [pending(n, 3000) for n in (1, 2, 3)]
@@ -224,11 +228,13 @@ def test_what_is_pending_for_very_long_holds_up_nobody() -> None:
     assert steps(*new, *fresh, bytes_most=500) == []
     assert steps(*old, *fresh, bytes_most=500) == [Request(fresh[0].key)]
     assert steps(*old, *fresh, disk_bytes=3500) == [], "on the disk it still needs its room"
+    unheard = [replace(each, pending_at=None) for each in old]
+    assert steps(*unheard, *fresh, files_most=1) == [], "nobody could ask: it may well be there"
 
 
 def test_what_does_not_fit_on_the_disk_is_not_asked_for() -> None:
     """And the plan says so."""
-    made = plan([job(1)], frozenset(), NOW, budget(disk_bytes=999), POLICY)
+    made = plan(Agenda([job(1)]), frozenset(), NOW, budget(disk_bytes=999), POLICY)
     assert (made.steps, made.short_of_disk) == ((), True)
 
 
@@ -240,7 +246,7 @@ def test_nothing_is_admitted_without_a_call_to_ask_with() -> None:
 def test_a_fetch_starts_only_if_it_can_end() -> None:
     """At the measured rate; one that no window could hold starts all the same."""
     hopeless = available(1, 100, expected_bytes=2000)
-    made = plan([hopeless], frozenset(), NOW, budget(rate_bytes_s=10.0), POLICY)
+    made = plan(Agenda([hopeless]), frozenset(), NOW, budget(rate_bytes_s=10.0), POLICY)
     assert made.steps == ()
     assert made.wake_at == NOW + 100
     huge = available(1, 100, expected_bytes=10**9)
@@ -291,9 +297,9 @@ def test_a_plan_does_not_depend_on_the_order_of_the_jobs_and_keeps_its_budget(
         for n, state in enumerate(states, 1)
     ]
     spend = budget(calls=calls, fetches=fetches, files_most=files)
-    made = plan(jobs, frozenset(), NOW, spend, POLICY)
+    made = plan(Agenda(jobs), frozenset(), NOW, spend, POLICY)
     random.shuffle(jobs)
-    assert plan(jobs, frozenset(), NOW, spend, POLICY) == made
+    assert plan(Agenda(jobs), frozenset(), NOW, spend, POLICY) == made
     assert sum(isinstance(s, Request | Poll) for s in made.steps) <= calls
     assert sum(isinstance(s, Fetch) for s in made.steps) <= fetches
     assert made.wake_at > NOW
@@ -381,7 +387,7 @@ def test_among_the_requested_the_one_that_waited_longest_comes_first() -> None:
 def test_a_wake_at_this_very_moment_is_one_that_has_passed() -> None:
     """A plan without a step never asks to be made again at once."""
     fetch = available()
-    made = plan([fetch], frozenset(), NOW, budget(closed={host_of(fetch): NOW}), POLICY)
+    made = plan(Agenda([fetch]), frozenset(), NOW, budget(closed={host_of(fetch): NOW}), POLICY)
     assert (made.steps, made.wake_at) == ((), NOW + 1.0)
     assert made.short_of_disk is False
 

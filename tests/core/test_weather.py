@@ -173,3 +173,13 @@ def test_while_a_probe_is_out_the_next_look_is_in_a_second() -> None:
     gate = weather.tried(weather.failed(OPEN, T0), at(1))
     assert weather.next_try_at(gate, at(1)) == at(2)
     assert weather.next_try_at(gate, at(90.5)) == at(91)
+
+
+def test_the_closed_hosts_are_those_that_nobody_may_try_now() -> None:
+    """Neither one that is well, nor one whose probe may go."""
+    hosts = Weather()
+    hosts.succeeded("https://well")
+    hosts.failed("https://probed", at(-5))
+    hosts.failed(HOST, T0)
+    assert hosts.closed(T0) == {HOST: at(1)}
+    assert hosts.closed(at(1)) == {}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from archiver.core import events, pacing
-from archiver.core.admission import host_of, is_outstanding
+from archiver.core.admission import host_of
+from archiver.core.agenda import Agenda
 from archiver.core.events import Event
 from archiver.core.learning import Learnt
 from archiver.core.lifecycle import apply
@@ -28,6 +29,7 @@ from archiver.core.model import (
     Readiness,
     Saved,
 )
+from archiver.core.outstanding import is_outstanding
 from archiver.core.schedule import is_progress, margin_s, plan, poll_at, retry_at
 from archiver.core.steps import (
     Budget,
@@ -82,7 +84,8 @@ class Night:
         self.slots, self.requests = learnt.slots, dice.randint(1, 8)
         self.latency = fate.dice(f"latency {now}")
         newest = {key.video_id: key for key in sorted(rows)}
-        self.live = {key: rows[key] for key in newest.values() if not rows[key].state.is_final}
+        self.agenda = Agenda(rows[key] for key in newest.values())
+        self.live: Mapping[JobKey, Job] = self.agenda.jobs
         self.air: list[tuple[float, int, Step, Callable[[], Event]]] = []
         self.busy: dict[JobKey, Step] = {}
         self.transfers: dict[JobKey, Transfer] = {}
@@ -138,7 +141,7 @@ class Night:
     def _start(self) -> Instant:
         budget = self._budget()
         now = self.now
-        made = plan(self.live.values(), self.busy.keys(), now, budget, POLICY)
+        made = plan(self.agenda, self.busy.keys(), now, budget, POLICY)
         self._is_lawful(made.steps, budget)
         if not made.steps and made.wake_at <= now:
             raise self.fate.broken("a wake that is no later than now, and nothing to do")
@@ -163,8 +166,6 @@ class Night:
             room, more_at = 0, closed_until
         if more_at is None or more_at <= now:
             more_at = Instant(now + 1.0)
-        hosts = {host_of(job) for job in self.live.values() if job.link is not None}
-        closed = {host: self.weather.closed_until(host, now) for host in sorted(hosts)}
         return Budget(
             calls=max(0, room), more_at=more_at,
             polls=max(1, self.requests // 2) - kinds[Poll], fetches=self.slots - kinds[Fetch],
@@ -172,7 +173,7 @@ class Night:
             bytes_most=learnt.bytes_most(), disk_bytes=1e15, typical_bytes=learnt.typical_bytes,
             window_s=learnt.window_s, rate_bytes_s=learnt.meter.rate_bytes_s,
             generation_s=learnt.generation_s or 0.0,
-            closed={host: until for host, until in closed.items() if until > now},
+            closed=self.weather.closed(now),
         )  # fmt: skip
 
     def _is_lawful(self, steps: tuple[Step, ...], budget: Budget) -> None:
@@ -389,12 +390,13 @@ class Night:
         why = unlawful(before, event, after)
         if why:
             raise self.fate.broken(why)
-        self.rows[key] = self.live[key] = after
+        self.rows[key] = after
+        self.agenda.put(after)
         if is_progress(before, after):
             self.progress_at, self.idle_steps = self.at, 0
         if not after.failures:
             self.strikes.pop(key, None)
         self.strikes[key] += after.failures > before.failures
-        if after.state.is_final or self.strikes[key] >= POLICY.strikes_most:
-            del self.live[key]
+        if self.strikes[key] >= POLICY.strikes_most:
+            self.agenda.remove(key)
         return after

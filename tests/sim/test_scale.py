@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.ledger import SqliteLedger
+from archiver.core.agenda import Agenda
 from archiver.core.events import Asked, NotFound
 from archiver.core.model import Instant, JobState, Video, VideoId
 from archiver.core.schedule import plan
@@ -45,7 +46,7 @@ def test_a_hundred_thousand_videos_are_planned_in_a_window(tmp_path: Path) -> No
                 window = await ledger.window(NOW, "mp4", WINDOW)
                 assert window.more
                 assert len(window.jobs) == WINDOW
-                steps = plan(window.jobs, set(), NOW, BUDGET, Policy()).steps
+                steps = plan(Agenda(window.jobs), set(), NOW, BUDGET, Policy()).steps
                 assert [type(step) for step in steps] == [Request] * 8
                 jobs = {job.key: job for job in window.jobs}
                 for step in steps:
