@@ -12,7 +12,7 @@ class Line(Generic[K]):
 
     def __init__(self, rate_bytes_s: float) -> None:
         self.rate_bytes_s = rate_bytes_s
-        self.carried_bytes = 0.0
+        self.carried_bytes = self.busy_s = 0.0
         self._left: dict[K, float] = {}
         self._at = 0.0
 
@@ -52,4 +52,5 @@ class Line(Generic[K]):
             for key in self._left:
                 self._left[key] -= each
             self.carried_bytes += each * len(self._left)
+            self.busy_s += now - self._at
         self._at = max(self._at, now)

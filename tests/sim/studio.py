@@ -176,6 +176,13 @@ class Studio:
 
     # The API.
 
+    def page(self, now: float) -> Mapping[str, str]:
+        """One page of a listing: it costs a call of the limit."""
+        self.calls += 1
+        headers = self._headers(now)
+        assert headers is not None, "a page was asked for beyond the limit"
+        return headers
+
     def call(self, number: VideoId, now: float, *, posted: bool) -> Reply:
         """One call: a POST asks for the file, a GET how it is doing."""
         reply = self._reply(number, now, posted=posted)
