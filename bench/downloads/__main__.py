@@ -4,84 +4,128 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.downloads import table
+from bench.downloads import memory, peers, table
 from bench.downloads.corpus import CORPORA, Corpus, File, make
-from bench.downloads.peers import NEEDED, OURS, PEERS, Task, missing
+from bench.downloads.peers import Task, Tool
+from bench.downloads.places import Places, places
 from bench.downloads.rounds import Outcome, play
 from bench.downloads.server import Server, serving
+from bench.downloads.warm import warm
+
+WORKS = ("bytes", "run", "memory")
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.downloads", description=__doc__)
-    parser.add_argument("--corpora", default="S,M,L", help="of S, M and L (all)")
-    parser.add_argument("--schemes", default="http,https", help="of http and https (both)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each table (5)")
-    parser.add_argument("--tools", default="", help="only those whose names this pattern finds")
-    parser.add_argument("--files", type=Path, help="where the corpora are kept (in memory)")
-    parser.add_argument(
-        "--out", type=Path, help="where downloads go for the bytes alone (in memory)"
-    )
-    parser.add_argument("--json", type=Path, help="add every run to this file, one object a line")
+    add = parser.add_argument
+    add("--work", default=",".join(WORKS), help="of bytes, run and memory (all)")
+    add("--corpora", default=",".join(CORPORA), help="of S, M and L (all)")
+    add("--schemes", default="http,https", help="of http and https (both)")
+    add("--rounds", type=int, default=5, help="of each table (5)")
+    add("--tools", default="", help="only those peers whose names this pattern finds")
+    add("--files", type=Path, help="where the corpora are kept (in memory)")
+    add("--out", type=Path, help="where downloads go for the bytes alone (in memory)")
+    add("--disk", type=Path, default=Path(".bench"), help="where they go as in a run (.bench)")
+    add("--cold", action="store_true", help="leave memory to the machine's host")
+    add("--json", type=Path, help="add every run to this file, one object a line")
     return parser.parse_args()
 
 
-def chosen(pattern: str) -> dict[str, str]:
-    """The commands of all tools that are wanted and there; says which programs are missing."""
-    tools = {name: command for name, command in (PEERS | OURS).items() if re.search(pattern, name)}
-    absent = missing([*NEEDED, *tools.values()])
+def available(pattern: str) -> list[Tool]:
+    """The peers that are wanted and there; says which programs are missing."""
+    tools = peers.wanted(pattern)
+    absent = peers.missing([*peers.NEEDED, *map(peers.program, tools)])
     if absent:
         print(f"not in PATH, so not measured: {', '.join(absent)}", file=sys.stderr)
-    if set(absent) & set(NEEDED):
-        raise SystemExit(f"there is no benchmark without {' and '.join(NEEDED)}")
-    return {name: command for name, command in tools.items() if not missing([command])}
+    if set(absent) & set(peers.NEEDED):
+        raise SystemExit(f"there is no benchmark without {' and '.join(peers.NEEDED)}")
+    return [tool for tool in tools if peers.program(tool) not in absent]
+
+
+@dataclass
+class Bench:
+    """One call of the program."""
+
+    given: argparse.Namespace
+    where: Places
+    tools: Sequence[Tool]
+    server: Server
+    lists: Path
+    failed: bool = False
+
+    def compare(self, corpus: Corpus, scheme: str, files: Sequence[File]) -> None:
+        """The tables of one corpus by one scheme."""
+        works, fastest = self.given.work.split(","), [tool.name for tool in self.tools]
+        title = f"{corpus.name} by {scheme}, {corpus.count:,} files of {corpus.size:,} bytes"
+        if "bytes" in works:
+            task = self.task(corpus, scheme, files, self.where.out)
+            outcome = play(
+                task, [*self.tools, peers.ours("bytes_only")], self.given.rounds, self.server
+            )
+            found = self.tell(f"{title}: bytes only", outcome, corpus.bytes)
+            fastest = [row.tool for row in found]
+        if "run" in works:
+            task = self.task(corpus, scheme, files, self.where.disk)
+            best = peers.best_settings(self.tools, fastest)
+            rows = [*(peers.durable(each, corpus.count) for each in best), peers.ours("as_in_run")]
+            outcome = play(task, rows, self.given.rounds, self.server)
+            self.tell(f"{title}: as in a run, on a disk", outcome, corpus.bytes)
+
+    def task(self, corpus: Corpus, scheme: str, files: Sequence[File], out: Path) -> Task:
+        """What the tools are told; written down."""
+        base = self.server.url(scheme, corpus.name)
+        task = Task(tuple(files), base, self.server.ca_file, out, self.lists)
+        task.write()
+        return task
+
+    def tell(self, title: str, outcome: Outcome, size: int) -> list[table.Row]:
+        """Print one table; add its runs to the file of all runs."""
+        found = table.rows((each for _, each in outcome.measured), size)
+        print(table.shown(title, found, outcome.failed), flush=True)
+        self.failed = self.failed or bool(outcome.failed)
+        if self.given.json is not None:
+            with open(self.given.json, "a") as raw:
+                for number, each in outcome.measured:
+                    run = {"table": title, "round": number, **asdict(each)}
+                    raw.write(json.dumps(run) + "\n")
+        return found
 
 
 def main() -> int:
-    """Make what is missing, measure, print one table for each corpus and scheme."""
+    """Make what is missing, measure, and print tables; 1 where a tool failed."""
     given = arguments()
-    tools = chosen(given.tools)
+    tools = available(given.tools)
     corpora = [CORPORA[name] for name in given.corpora.split(",")]
-    memory = Path("/dev/shm") / f"archiver-bench-{os.getuid()}"
-    files, out = given.files or memory / "files", given.out or memory / "out"
-    made = {corpus.name: make(corpus, files) for corpus in corpora}
-    failed = False
-    with tempfile.TemporaryDirectory() as home, serving(files, Path(home)) as server:
-        for corpus in corpora:
-            for scheme in given.schemes.split(","):
-                task = _task(corpus, made[corpus.name], scheme, server, out, Path(home) / "lists")
-                outcome = play(task, tools, given.rounds, server)
-                title = f"{corpus.name}, {scheme}: {corpus.count} files of {corpus.size:,} bytes"
-                told(title, outcome, corpus.bytes, given.json)
-                failed = failed or bool(outcome.failed)
-    return int(failed)
-
-
-def _task(
-    corpus: Corpus, files: list[File], scheme: str, server: Server, out: Path, lists: Path
-) -> Task:
-    task = Task(tuple(files), server.url(scheme, corpus.name), server.ca_file, out, lists)
-    task.write()
-    return task
-
-
-def told(title: str, outcome: Outcome, size: int, raw: Path | None) -> None:
-    """Print one table; add its runs to *raw*."""
-    found = table.rows((each for _, each in outcome.measured), size)
-    print(table.shown(title, found, outcome.failed), flush=True)
-    if raw is not None:
-        with open(raw, "a") as file:
-            for number, each in outcome.measured:
-                run: Mapping[str, object] = {"table": title, "round": number, **asdict(each)}
-                file.write(json.dumps(run) + "\n")
+    is_memory = "memory" in given.work.split(",")
+    made_of = {each.name: each for each in corpora}
+    if is_memory:
+        made_of |= {name: CORPORA[name] for name in ("S", "M")}
+    where = places(given, made_of.values())
+    files = {name: make(corpus, where.files) for name, corpus in made_of.items()}
+    largest = max(each.bytes for each in made_of.values())
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(where.files, Path(home)) as server,
+        warm(0 if given.cold else largest + largest // 4),
+    ):
+        bench = Bench(given, where, tools, server, Path(home) / "lists")
+        if set(given.work.split(",")) - {"memory"}:
+            for corpus in corpora:
+                for scheme in given.schemes.split(","):
+                    bench.compare(corpus, scheme, files[corpus.name])
+        if is_memory:
+            small, middle = (
+                bench.task(CORPORA[name], "https", files[name], where.disk) for name in ("S", "M")
+            )
+            print(memory.report(small, middle), flush=True)
+    return int(bench.failed)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.downloads import processes
 from bench.downloads.corpus import File
-from bench.downloads.peers import PEERS, Task
+from bench.downloads.peers import Task, Tool
 from bench.downloads.server import Server
 from bench.downloads.table import Measured
 
@@ -34,34 +34,36 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def play(task: Task, tools: Mapping[str, str], rounds: int, server: Server) -> Outcome:
-    """Run all *tools*, by name, *rounds* times."""
-    outcome, log = Outcome(), task.lists / "said"
+def play(task: Task, tools: Sequence[Tool], rounds: int, server: Server) -> Outcome:
+    """Run all *tools* so many times."""
+    outcome = Outcome()
     for number in range(rounds):
-        for name in order(list(tools), number):
-            if name in outcome.failed:
-                continue
-            clear(task.out)
-            before_s = server.cpu_s()
-            cost = processes.run(task.command(tools[name]), log, LIMIT_S)
-            server_s = server.cpu_s() - before_s
-            wrong = wrong_files(task.out, task.files, deep=number == 0)
-            if wrong or cost.code:
-                said = log.read_text(errors="replace").strip()[-300:].replace("\n", " / ")
-                outcome.failed[name] = f"exit code {cost.code}, {wrong} wrong files; {said}"
-                continue
-            peer = name in PEERS
-            measured = Measured(
-                name, peer, cost.wall_s, cost.user_s, cost.sys_s, server_s, cost.peak_mib
-            )
-            outcome.measured.append((number, measured))
+        for tool in order(tools, number):
+            if tool.name not in outcome.failed:
+                _once(task, tool, number, server, outcome)
     clear(task.out)
     return outcome
 
 
-def order(names: Sequence[str], number: int) -> list[str]:
+def _once(task: Task, tool: Tool, number: int, server: Server, outcome: Outcome) -> None:
+    log = task.lists / "said"
+    clear(task.out)
+    before_s = server.cpu_s()
+    cost = processes.run(task.words(tool), log, LIMIT_S)
+    server_s = server.cpu_s() - before_s
+    wrong = wrong_files(task.out, task.files, deep=number == 0)
+    if wrong or cost.code:
+        said = log.read_text(errors="replace").strip()[-300:].replace("\n", " / ")
+        outcome.failed[tool.name] = f"exit code {cost.code}, {wrong} wrong files; {said}"
+        return
+    outcome.measured.append((number, Measured(
+        tool.name, tool.is_peer, cost.wall_s, cost.user_s, cost.sys_s, server_s, cost.peak_mib
+    )))  # fmt: skip
+
+
+def order(tools: Sequence[Tool], number: int) -> list[Tool]:
     """Forwards in one round, backwards in the next."""
-    return list(names) if number % 2 == 0 else list(reversed(names))
+    return list(tools) if number % 2 == 0 else list(reversed(tools))
 
 
 def clear(out: Path) -> None:
