@@ -84,10 +84,11 @@ class Channels:
         text = json_bytes(channel_document(raw, playlists))
         files = [held for held in await self._ledger.extra_files(number) if held.kind == CHANNEL]
         last = max(files, key=lambda held: held.version, default=None)
-        before = None if last is None else await self._vault.read_small(last.path)
-        if before is None or is_changed(document_of(before), document_of(text)):
-            revisions = Revisions(self._vault, self._ledger, self._clock, folder, CHANNEL)
+        revisions = Revisions(self._vault, self._ledger, self._clock, folder, CHANNEL)
+        if last is None or is_changed(await revisions.told(last), document_of(text)):
             await revisions.put(number, CHANNEL, "json", text, "")
+        if await self._ledger.lost(number):
+            await self._ledger.give_up(number, asked_at)
         await self._ledger.keep_answer(number, CHANNEL, json.dumps(raw), asked_at)
 
     async def _videos(self, playlist: Playlist) -> tuple[VideoId, ...]:

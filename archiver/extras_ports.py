@@ -62,7 +62,7 @@ class Named(Protocol):
 class Small(Protocol):
     """The small files of an archive: ``adapters.publish.LocalVault``.
 
-    Both may raise DestinationError.
+    Each may raise DestinationError.
     """
 
     async def put_small(self, path: str, content: bytes) -> Named:
@@ -73,12 +73,43 @@ class Small(Protocol):
         """Read a small file; None where it cannot be read."""
         ...
 
+    async def is_reachable(self, path: str) -> bool:
+        """The folders of *path*, as far as they are there, can be entered: none is a link."""
+        ...
+
+    async def state_of(self, holding: Holding) -> bool | None:
+        """The recorded file stands in its place: True; something else does: False; nothing: None.
+
+        Reads it to its end.
+        """
+        ...
+
+    async def restore_small(self, recorded: Holding, content: bytes) -> None:
+        """Give the recorded bytes the recorded path; what else stands there is set aside."""
+        ...
+
 
 class Files(Protocol):
     """What the ledger knows of small files."""
 
     async def extra_files(self, video_id: int) -> list[Holding]:
         """Those of a video or a channel, oldest first."""
+        ...
+
+    async def text(self, path: str) -> bytes | None:
+        """What a description said when it was recorded; None where that was not kept."""
+        ...
+
+    async def lost(self, number: int | None = None) -> list[Holding]:
+        """Those that are known not to stand as they were recorded."""
+        ...
+
+    async def regain(self, holding: Holding, at: Instant) -> None:
+        """A lost one stands in its place again."""
+        ...
+
+    async def give_up(self, number: int, at: Instant) -> None:
+        """What is lost of a video or a channel did not come, though all was asked for."""
         ...
 
     async def intend(self, holding: Holding) -> None:

@@ -65,10 +65,12 @@ class Gatherer:
             return Lacking(self.clock.now(), stopped.due_at, str(stopped))
         if one.hindered is not None:
             return Lacking(self.clock.now(), one.hindered.due_at, str(one.hindered))
-        now, problems = self.clock.now(), one.problems
+        now, problems, number = self.clock.now(), one.problems, job.key.video_id
         if problems or one.awaited:
             reason = "; ".join([*problems, *one.awaited])[:_REASON_MOST]
             return Lacking(now, NOW, reason, failed=bool(problems))
+        if await self.ledger.lost(number):
+            await self.ledger.give_up(number, now)
         return Gathered(now, rounds.next_at(job, rounds.round_at(job)))
 
     async def call(self, ask: Callable[[], Awaitable[T]], job: Job) -> T | None:
@@ -254,9 +256,8 @@ class _Round:
         key = JobKey(self._number, variant=own.variant, version=version)
         text = info_json(Job(key, saved=Saved(own.bytes), sha256=own.sha256), shelf)
         files = await self._to.ledger.extra_files(self._number)
-        last = newest(files, version)
-        before = b"" if last is None else await self._to.vault.read_small(last.path) or b""
-        if is_changed(document_of(before), document_of(text)):
+        before = await self._revisions.told(newest(files, version))
+        if is_changed(before, document_of(text)):
             await self._revisions.put(self._number, "details", "json", text, "")
 
     def _note(self, name: str, problem: Exception) -> None:

@@ -16,7 +16,7 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.small_download import SmallDownloads
 from archiver.adapters.throttle import Throttle
-from archiver.care.waiting import glance
+from archiver.care.waiting import fates, glance
 from archiver.channels import Channels
 from archiver.connecting import Connection, connected
 from archiver.core.learning import Learnt
@@ -134,6 +134,7 @@ class _Night:
             max_wait_s=options.max_wait_s, style=style, connector=self._connector,
         )  # fmt: skip
         await self._look_around()
+        lost = await self._ledger.losses()
         async with connection as vendor:
             self._calls = vendor.calls
             self._tally.watch(vendor.vendor.troubles)
@@ -143,7 +144,10 @@ class _Night:
                     self._is_listed = True
                 if not self._is_listed:
                     return Ending.TIME_UP
-                return await self._spend_calls(vendor)
+                ending = await self._spend_calls(vendor)
+                for text in fates(lost, await self._ledger.losses()):
+                    self._tally.said(text)
+                return ending
             finally:
                 if vendor.vendor.tokens.style != style:
                     with anyio.CancelScope(shield=True):
@@ -188,7 +192,8 @@ class _Night:
         if seen.count:
             self._tally.said(
                 f"{seen.count} stored files are missing or of another size, as {seen.first}: "
-                f"`archiver verify {self._dest} --repair` has the next run fetch them again",
+                f"`archiver verify {self._dest} --repair` writes them anew or has the next "
+                "run fetch them again",
                 warning=True,
             )
 

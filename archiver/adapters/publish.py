@@ -11,23 +11,21 @@ Rule: only tag files, outside ``data/``, are ever replaced.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from archiver.adapters.causes import refusal
 from archiver.adapters.checking import check_part
-from archiver.adapters.destination import PRIVATE, Destination, open_destination
+from archiver.adapters.destination import Destination, open_destination
 from archiver.adapters.disk import Os
-from archiver.adapters.mending import Mending
 from archiver.adapters.part import BUFFER_BYTES, LocalPart
 from archiver.adapters.placing import Placed
-from archiver.adapters.small_file import encoded, small_file
+from archiver.adapters.small_vault import SmallFiles, is_same, strangers
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
 from archiver.core.naming import file_name, part_name
 from archiver.errors import CorruptError, DestinationError
@@ -36,7 +34,7 @@ from archiver.ports import Shelf
 from archiver.records.info import info_json, is_info_of
 
 
-class LocalVault(Mending):
+class LocalVault(SmallFiles):
     """The archive's files on a local disk or a share; implements ``ports.Vault``.
 
     Open with ``LocalVault.open`` while the archive's lock is held; close at the end.
@@ -162,7 +160,7 @@ class LocalVault(Mending):
         if found is None:
             place = self._placer.place
             found = await self._run(
-                "publishing", lambda: place(part, shelf.folder, name, want, _strangers)
+                "publishing", lambda: place(part, shelf.folder, name, want, strangers)
             )
         self._hashed.pop(job.key, None)
         return (self._holding(stored, key.kind, found, flaw), *infos)
@@ -177,29 +175,6 @@ class LocalVault(Mending):
         await self._run("publishing", lambda: self._placer.seal_part(part))
         await self._run("publishing", lambda: self._mender.restore(part, recorded))
         self._hashed.pop(job.key, None)
-
-    async def put_small(self, path: str, content: bytes) -> Placed:
-        """Give a small file its final name; one beside it, where something else stands there."""
-        folder, _, name = path.rpartition("/")
-        return await self._put(folder, name, content, _strangers)
-
-    async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
-        """Write a file outside ``data/`` in the place of the old one; return its SHA-256.
-
-        Where nothing changed, the old file stays untouched.
-        """
-        if path.split("/")[0] in ("data", PRIVATE):
-            raise ValueError(f"not a tag file: {path}")
-        temporary = _temporary(path)
-        placed = await self._write_small(temporary, chunks)
-        await self._run(
-            f"writing {path}", lambda: self._placer.replace(temporary, path, placed.sha256)
-        )
-        return placed.sha256
-
-    async def read_small(self, path: str) -> bytes | None:
-        """Read a small file below DEST; None where there is none."""
-        return await self._run("reading a small file", lambda: self._placer.read_small(path))
 
     async def clear_orphans(self, keep: Collection[JobKey]) -> int:
         """Delete every part and temporary file that belongs to no job of *keep*; how many."""
@@ -219,42 +194,11 @@ class LocalVault(Mending):
     async def _sidecar(self, job: Job, shelf: Shelf) -> Holding:
         key = job.key
         name = file_name(shelf.stem, "info", key.variant, key.version)
-        placed = await self._put(
-            shelf.folder, name, info_json(job, shelf), lambda text: is_info_of(text, job)
-        )
-        return self._holding(job, "info", placed)
-
-    async def _put(
-        self, folder: str, name: str, content: bytes, ours: Callable[[bytes], bool]
-    ) -> Placed:
-        temporary = _temporary(f"{folder}/{name}")
-        want = await self._write_small(temporary, [content])
-        return await self._run(
-            "publishing", lambda: self._placer.place(temporary, folder, name, want, ours)
-        )
-
-    async def _write_small(
-        self, name: str, chunks: AsyncIterable[str] | Iterable[str | bytes]
-    ) -> Placed:
-        """Write and seal a temporary file among the parts."""
-        digest, size = hashlib.sha256(), 0
-        run = self._threads.run
-        try:
-            fd = await run(lambda: self._placer.open_new(name), os.close)
-            file = small_file(self._os, fd, self._threads)
-            try:
-                async for chunk in encoded(chunks):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    await file.write(chunk)
-                await file.flush()
-                await run(lambda: self._placer.seal(fd))
-            finally:
-                await file.close()
-        except OSError as error:
-            await run(lambda: self._placer.give_up(name))
-            raise refusal(error, "writing a small file") from error
-        return Placed("", size, digest.hexdigest())
+        text = info_json(job, shelf)
+        placed = await self._put(shelf.folder, name, text, lambda found: is_info_of(found, job))
+        if not is_same(text, placed.sha256):  # one that stood there was adopted
+            text = await self.read_small(placed.path) or b""
+        return replace(self._holding(job, "info", placed), text=text)
 
     def _verified(self, job: Job) -> bool:
         """The part is there and is what the ledger says; read again only after a restart."""
@@ -289,12 +233,3 @@ def _other_size(job: Job) -> int | None:
         return None
     met("D28")
     return job.expected_bytes
-
-
-def _strangers(_text: bytes) -> bool:
-    return False
-
-
-def _temporary(path: str) -> str:
-    """A name among the parts for a small file on its way to *path*."""
-    return f"{hashlib.sha256(path.encode()).hexdigest()[:20]}.tmp"

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from archiver.care.gathering import read_seen, sidecars, told_captions
+from archiver.care.gathering import described, read_seen, sidecars, told_captions
 from archiver.core.extras import captions
-from archiver.core.model import Holding, VideoId
+from archiver.core.model import DESCRIPTIONS, Holding, VideoId
 from archiver.core.naming import language_slug
 
 _NUMBER = re.compile(r"\[(\d{1,19})\]")
@@ -42,10 +42,11 @@ def extras(
         number, kind, variant, version = named
         if kind == "caption":
             variant = languages.of(folder, variant)
-        yield Holding(
+        held = Holding(
             number, kind, variant, version, path, size, manifest.get(path, sha256), at,
             '{"found": true}',
         )  # fmt: skip
+        yield described(root, held) if kind in DESCRIPTIONS else held
 
 
 class _Languages:

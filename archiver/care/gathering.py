@@ -105,8 +105,19 @@ def entry_of(root: str, path: str, manifest: Mapping[str, str]) -> Gathered | No
         return None
     met("O08")
     sha256 = manifest.get(path, hashlib.sha256(text).hexdigest())
-    info = replace(wanted, kind="info", path=path, bytes=len(text), sha256=sha256)
+    info = with_text(replace(wanted, kind="info", path=path, bytes=len(text), sha256=sha256), text)
     return Gathered(key, video, _channel_folder(folder), folder, stem, (held, info))
+
+
+def with_text(description: Holding, text: bytes) -> Holding:
+    """A description with what stands there, if that is what was recorded."""
+    is_good = hashlib.sha256(text).hexdigest() == description.sha256
+    return replace(description, text=text) if is_good else description
+
+
+def described(root: str, held: Holding) -> Holding:
+    """A description with its text."""
+    return with_text(held, _small(root, held.path)[0])
 
 
 def unaccompanied(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from archiver.core.events import Found
-from archiver.core.model import Holding, Instant, Job, JobKey, JobState
+from archiver.core.model import DESCRIPTIONS, Holding, Instant, Job, JobKey, JobState
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Vault
 from archiver.storing import publish
@@ -54,6 +54,10 @@ class Store(Vault, Protocol):
         """Where a file of these contents stands under this name, or one beside it; else ""."""
         ...
 
+    async def read_small(self, path: str) -> bytes | None:
+        """Read a small file; None where it cannot be read."""
+        ...
+
     async def is_reachable(self, path: str) -> bool:
         """The folders of *path*, as far as they are there, can be entered: none is a link."""
         ...
@@ -89,7 +93,8 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
     for holding in await ledger.intents():
         path = await vault.find(holding)
         if path:
-            await ledger.placed(replace(holding, path=path), "", clock.now())
+            text = await vault.read_small(path) if holding.kind in DESCRIPTIONS else None
+            await ledger.placed(replace(holding, path=path, text=text or b""), "", clock.now())
         else:
             await ledger.not_placed(holding)
     await vault.clear_orphans(await ledger.unfinished_keys())

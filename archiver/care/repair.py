@@ -1,30 +1,27 @@
 """Mends what a verification found: the damaged is set aside, and fetched or written again.
 
-Rule 1: first the ledger says that a file is to be mended, then what stands there is moved; a crash
-between the two is ended by ``care.recover``.
-Rule 2: a recorded path comes back with the recorded bytes alone.  A video is asked for by the next
-run; a sidecar is written at once, and beside its old place where the listing says more by now.
+Rule 1: first the ledger says that a file is to be mended, then what stands there is moved: a video
+at once, by ``care.recover`` after a crash; a small file when the good one is there.
+Rule 2: a recorded path comes back with the recorded bytes alone.  A description is written at once,
+from the text that the ledger keeps; everything else is asked for by the next run.
 Rule 3: what cannot be had again is not asked for again: no verification starts an endless loop.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
 from archiver.adapters.ledger import SqliteLedger, Standing
 from archiver.adapters.publish import LocalVault
+from archiver.adapters.small_vault import is_same
 from archiver.care.verify import Verdict
 from archiver.care.witness import Finding
 from archiver.core.bag import RECORDS, TAG_FILES
 from archiver.core.events import Damaged, Found
-from archiver.core.model import Instant, Job, JobState, Saved
-from archiver.core.naming import numbered
+from archiver.core.model import Holding, Instant, JobState
 from archiver.met import met
 from archiver.ports import Clock
-from archiver.records.info import info_json
 
 _AT_ONCE = 500  # paths in one question to the ledger
 
@@ -33,7 +30,7 @@ _AT_ONCE = 500  # paths in one question to the ledger
 class Mended:
     """What was done about the findings.
 
-    ``queued``: the next run asks for these videos.  ``rewritten``: made anew from what is known.
+    ``queued``: the next run asks for these files.  ``rewritten``: made anew from what is known.
     The others stay as they are, for the reason that each finding gives.
     """
 
@@ -54,9 +51,10 @@ async def repair(vault: LocalVault, ledger: SqliteLedger, verdict: Verdict, cloc
         if known.holding.kind == "video":
             if await _queue(vault, ledger, finding, known, clock.now()):
                 mended.queued.append(finding)
-        elif known.holding.kind == "info" and known.beside is None:
-            await _rewrite(vault, ledger, known, clock.now())
-            mended.rewritten.append(finding)
+            continue
+        is_back = await _bring_back(vault, ledger, finding, known.holding, clock)
+        if is_back is not None:
+            (mended.rewritten if is_back else mended.queued).append(finding)
     damaged = {finding.path for finding in (*verdict.missing, *verdict.changed)}
     await _believe_again(vault, ledger, damaged, clock)
     tags = [finding for finding in verdict.changed if finding.path in (*TAG_FILES, *RECORDS)]
@@ -92,11 +90,11 @@ async def _known(
 
 def _fate(known: Standing) -> str:
     job = known.job
-    if known.beside is not None:
-        return f"; a new one stands beside it: {PurePosixPath(known.beside).name}"
-    if known.holding.kind != job.key.kind:
+    if known.loss is not None:
+        return f"; {known.loss or 'it waits for a run to ask the vendor for it again'}"
+    if job is None:
         return ""
-    if known.is_mended:
+    if job.state not in (JobState.ARCHIVED, JobState.GONE):
         parked = f", but: {job.reason}" if job.state is JobState.PARKED else ""
         return f"; it waits for a run to fetch it again{parked}"
     if job.state is JobState.GONE:
@@ -111,7 +109,7 @@ async def _queue(
 ) -> bool:
     """Have a video fetched again; False where the vendor has these bytes no more."""
     job, holding = known.job, known.holding
-    if job.state is JobState.GONE or known.newest > job.key.version:
+    if job is None or job.state is JobState.GONE or known.newest > job.key.version:
         return False
     if job.state is JobState.ARCHIVED:
         aside = await vault.free_aside(holding)
@@ -121,27 +119,16 @@ async def _queue(
     return True
 
 
-async def _rewrite(vault: LocalVault, ledger: SqliteLedger, known: Standing, now: Instant) -> None:
-    """Write a sidecar anew: in its place if the very same bytes come of it, else beside."""
-    old, key = known.holding, known.job.key
-    shelf = await ledger.shelf(old.video_id)
-    of = shelf.recorded(key)
-    if of is None:
-        return
-    text = info_json(Job(key, saved=Saved(bytes=of.bytes), sha256=of.sha256), shelf)
-    await vault.set_aside(old.path, await vault.free_aside(old))
-    if hashlib.sha256(text).hexdigest() == old.sha256:
-        await vault.put_small(old.path, text)
-        return
-    placed = await vault.put_small(_numbered_path(old.path), text)
-    new = replace(old, path=placed.path, bytes=placed.bytes, sha256=placed.sha256, stored_at=now)
-    await ledger.add_holding(new, now)
-
-
-def _numbered_path(path: str) -> str:
-    """The name beside a file's own."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/{numbered(name, 2)}"
+async def _bring_back(
+    vault: LocalVault, ledger: SqliteLedger, finding: Finding, holding: Holding, clock: Clock
+) -> bool | None:
+    """Write a description again; have another small file asked for (False) or leave it (None)."""
+    text = await ledger.text(holding.path)
+    if text is not None and is_same(text, holding.sha256):
+        await vault.restore_small(holding, text)
+        await ledger.regain(holding, clock.now())
+        return True
+    return False if await ledger.lose(holding, finding.reason, clock.now()) else None
 
 
 async def _believe_again(
@@ -152,3 +139,6 @@ async def _believe_again(
         lost = job.state is not JobState.GONE or holding.path in damaged
         if not lost and await vault.state_of(holding):
             await ledger.record(job, Found((holding,)), clock.now())
+    for holding in await ledger.lost():
+        if holding.path not in damaged and await vault.state_of(holding):
+            await ledger.regain(holding, clock.now())

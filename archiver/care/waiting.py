@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,20 +74,36 @@ def _lstat(root: Path, path: str) -> os.stat_result | None:
         return None
 
 
+def fates(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """What became in a run of the small files that were lost before it.
+
+    Args:
+        before, after: lost files, each with the reason why it cannot be had, "" where it may be.
+    """
+    if back := len(before.keys() - after.keys()):
+        yield f"{back} files that were lost are back in their places"
+    if given_up := sum(not reason and bool(after.get(path)) for path, reason in before.items()):
+        yield f"{given_up} files that were lost cannot be had any more: `archiver verify` has them"
+
+
 async def waiting(
     ledger: SqliteLedger, lister: Lister, wanted: Filter, variant: str
 ) -> tuple[list[VideoId], int]:
     """Damaged videos that no listing names any more, though the run asked for all of them.
 
-    The vendor may have them yet; if not, the damaged copies go back to their places.
+    The vendor may have them yet; if not, the damaged copies go back to their places.  The same
+    with videos that are whole, but beside which something is lost.
 
     Returns:
         These, and how many others wait for a run that selects them.
     """
+    jobs = [job for job, _ in await ledger.repairs() if job.state is not JobState.GONE]
+    damaged = [(job.key.video_id, job.key.variant == variant) for job in jobs]
+    known = {number for number, _ in damaged}
+    damaged += [(number, True) for number in await ledger.awaited() if number not in known]
     own, others = list[VideoId](), 0
-    for job, _ in await ledger.repairs():
-        number, is_ours = job.key.video_id, job.key.variant == variant
-        if job.state is JobState.GONE or (is_ours and number in lister.wanted):
+    for number, is_ours in damaged:
+        if is_ours and number in lister.wanted:
             continue
         video = (await ledger.shelf(number)).video
         unlisted = lister.covers(video.channel_id) and wanted.limit is None and wanted.admits(video)

@@ -107,15 +107,16 @@ def _advice(answer: Mapping[str, Any], to: str) -> Iterable[str]:
         damaged = [each for word in ("missing", "changed") for each in answer[word] if each["id"]]
         if damaged:
             yield (
-                f"`archiver verify {safe(to)} --repair` has the next run fetch what is damaged, "
-                "unless the reason above says what becomes of it."
+                f"`archiver verify {safe(to)} --repair` writes what it can anew, and has the next "
+                "run fetch the rest, unless the reason above says what becomes of it."
             )
         return
     if rewritten := len(answer["rewritten"]):
         yield f"{many(rewritten, 'file')} written anew from what the ledger knows."
     if queued := len(answer["queued"]):
         yield (
-            f"{many(queued, 'video')} queued: the next `archiver run` that selects them asks the "
-            "vendor for them again."
+            f"{many(queued, 'file')} queued: the next `archiver run` that selects their videos "
+            "asks the vendor for them again."
         )
-        yield f"The damaged copies lie in {safe(to)}/.archiver/damaged until you delete them."
+    if (rewritten or queued) and any(each["id"] for each in answer["changed"]):
+        yield f"Damaged copies are kept in {safe(to)}/.archiver/damaged until you delete them."

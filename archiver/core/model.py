@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Literal, NewType, TypeAlias
 
 Instant = NewType("Instant", float)
 VideoId = NewType("VideoId", int)
@@ -178,9 +178,16 @@ class Job:
         return self.saved.total if self.saved.total is not None else self.expected_bytes
 
 
+Text: TypeAlias = bytes
+DESCRIPTIONS = frozenset({"info", "details", "channel"})  # kinds of files that we write ourselves
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One payload file that stands in the archive: published, synced, never changed again."""
+    """One payload file that stands in the archive: published, synced, never changed again.
+
+    ``text`` goes into the ledger with the record, for a description: nobody could give it again.
+    """
 
     video_id: VideoId
     kind: str  # video, info, thumbnail, caption, chat
@@ -191,6 +198,7 @@ class Holding:
     sha256: str
     stored_at: Instant
     provenance: str = "{}"  # JSON: what else is known of how it came
+    text: Text = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ def next_at(job: Job, asked_at: Instant) -> Instant:
     return min((at for at in ages if at > asked_at), default=NEVER)
 
 
+def asked_back(now: Instant) -> Renewed:
+    """The fact that a round begins because a file of an earlier one was lost."""
+    return Renewed(now, "a damaged file is asked for again")
+
+
 def renewal(job: Job, now: Instant, *, refresh: bool) -> Renewed | None:
     """The fact that a new round begins; None where there is no reason for one.
 

@@ -83,6 +83,14 @@ def test_what_was_given_up_waits_for_a_person() -> None:
     assert apply(job, event).state is JobState.DISCOVERED
 
 
+def test_a_lost_file_begins_a_round_at_any_age() -> None:
+    """And the ages count on from where they did."""
+    done = apply(first(), Gathered(T0, NEVER))
+    renewed = apply(done, rounds.asked_back(at(40)))
+    assert renewed.state is JobState.DISCOVERED
+    assert (rounds.round_at(renewed), rounds.first_at(renewed)) == (at(40), T0)
+
+
 def test_a_job_without_a_first_round_begins_now() -> None:
     """As one that a rebuilt ledger has."""
     job = replace(first(), pending_at=None, available_at=None)

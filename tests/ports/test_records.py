@@ -60,7 +60,7 @@ def test_the_inventory_has_a_line_for_each_stored_version(tmp_path: Path) -> Non
                 await archived(vault, ledger, FILM)
                 await archived(vault, ledger, Video(VideoId(8), "Plain"))
                 held = Holding(VideoId(7), "caption", "en-00", 1, "data/c.vtt", 1, "ab" * 32, NOW)
-                await ledger.add_holding(held, NOW)
+                await ledger.placed(held, "", NOW)
                 await ledger.keep_answer(7, LABELS, '{"1": {"label_name": "=new"}}', NOW)
                 await ledger.meta_set(UNLISTED_KEY, "[8]")
                 await write_tag_files(vault, ledger, NOW)

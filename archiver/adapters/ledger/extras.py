@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from archiver.adapters.ledger import rows
 from archiver.core import rounds
@@ -124,7 +123,7 @@ def files(db: sqlite3.Connection, video_id: int) -> list[Holding]:
 
 def intend(db: sqlite3.Connection, holding: Holding) -> None:
     """A file is about to get its name."""
-    at, told = holding.stored_at, json.dumps(asdict(holding))
+    at, told = holding.stored_at, json.dumps(rows.told_holding(holding))
     db.execute(_KEEP + "excluded.raw", (holding.video_id, _PLACING + holding.kind, told, at))
 
 

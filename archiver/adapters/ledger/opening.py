@@ -20,18 +20,13 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from archiver.adapters.ledger.schema import APPLICATION_ID, SCHEMA, SELECTION, VERSION
+from archiver.adapters.ledger.schema import ADDED, APPLICATION_ID, SCHEMA, SELECTION, VERSION
+from archiver.adapters.ledger.trouble import REFUSED, damaged, refusal
 from archiver.adapters.mounts import is_local
 from archiver.core.model import JobState
-from archiver.errors import DestinationError, LedgerLostError
+from archiver.errors import DestinationError
 from archiver.met import met
 
-# A message of SQLite's may quote a damaged name, which Python then cannot read.
-TROUBLE = (sqlite3.Error, UnicodeDecodeError)
-# What SQLite says where a damaged page was taken for a sound one.
-_SYMPTOMS = (
-    "malformed", "no such table", "no such column", "already exists", "unsupported file",
-)  # fmt: skip
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
 _OWN = (
@@ -63,11 +58,11 @@ def open_writing(path: Path) -> sqlite3.Connection:
         if _make_private(path):
             _inspect(path)
         db = _connect(path, "mode=rw")
-    except (OSError, *TROUBLE) as error:
+    except (OSError, *REFUSED) as error:
         raise refusal(error) from error
     try:
         _prepare(db, path)
-    except TROUBLE as error:
+    except REFUSED as error:
         db.close()
         raise refusal(error) from error
     return db
@@ -80,7 +75,7 @@ def open_beside(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it cannot be read.
     """
     db = _connect(path, "mode=ro")
-    db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
+    _lay_out_beside(db)
     return db
 
 
@@ -102,12 +97,12 @@ def open_reading(path: Path, *, still: bool = False) -> tuple[sqlite3.Connection
         db, folder = (
             (_connect(path, "mode=ro&immutable=1"), None) if still else _connect_reading(path)
         )
-    except (OSError, *TROUBLE) as error:
+    except (OSError, *REFUSED) as error:
         raise refusal(error) from error
     try:
         _check_ours(db)
-        db.executescript("PRAGMA temp_store = MEMORY;" + SELECTION)
-    except (*TROUBLE, DestinationError) as error:
+        _lay_out_beside(db)
+    except (*REFUSED, DestinationError) as error:
         db.close()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,31 +110,6 @@ def open_reading(path: Path, *, still: bool = False) -> tuple[sqlite3.Connection
             raise
         raise refusal(error) from error
     return db, folder
-
-
-def refusal(error: OSError | sqlite3.Error | UnicodeDecodeError) -> DestinationError:
-    """What a person is told when SQLite or the system refuses the ledger."""
-    if isinstance(error, OSError):
-        return DestinationError(f"The ledger cannot be opened: {error.strerror}.")
-    if isinstance(error, UnicodeDecodeError):
-        return _damaged("there is text in it that is none")
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return _damaged(str(error))
-    if "decode" in str(error):  # it quotes what it could not read
-        return _damaged("there is text in it that is none")
-    if any(word in str(error).lower() for word in _SYMPTOMS):
-        return _damaged(str(error))
-    if name == "SQLITE_FULL":
-        return DestinationError("The disk is full: the ledger cannot be written.", "Make room.")
-    if name.startswith("SQLITE_BUSY"):
-        return DestinationError("The ledger is held by another program.", "Try again later.")
-    return DestinationError(f"The ledger cannot be used: {error}.")
-
-
-def _damaged(how: str) -> LedgerLostError:
-    met("L31")
-    return LedgerLostError(f"The ledger is damaged: {how}.")
 
 
 def _make_private(path: Path) -> bool:
@@ -160,14 +130,14 @@ def _make_private(path: Path) -> bool:
     # there are archived files already, which somebody once recorded.
     data = path.parent.parent / "data"
     if path.parent.name == ".archiver" and data.is_dir() and any(data.iterdir()):
-        raise _damaged("it is empty, but the archive is not")
+        raise damaged("it is empty, but the archive is not")
     return False
 
 
 def _inspect(path: Path) -> None:
     """Look at a ledger without writing, so that what is refused stays as it is."""
     with (
-        contextlib.suppress(*TROUBLE),  # said below, where its log is looked at too
+        contextlib.suppress(*REFUSED),  # said below, where its log is looked at too
         contextlib.closing(_connect(path, "mode=ro&immutable=1")) as reader,
     ):
         _check_version(reader)  # of a newer one, not even the log is touched
@@ -214,22 +184,22 @@ def _check_version(db: sqlite3.Connection) -> None:
 
 def _check_ours(db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA page_count").fetchone()[0] == 0:  # shorter than a database can be
-        raise _damaged("it was cut off")
+        raise damaged("it was cut off")
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise _damaged("its file belongs to another program")
+        raise damaged("its file belongs to another program")
     _check_version(db)
 
 
 def _check_whole(db: sqlite3.Connection) -> None:
     said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if said != "ok":
-        raise _damaged(" ".join(said.split()))
+        raise damaged(" ".join(said.split()))
     if not db.execute("PRAGMA user_version").fetchone()[0]:
         return  # killed before the first transaction: there is nothing in it
     if lost := _tables_of_ours() - _tables(db):
-        raise _damaged(f"no such table: {min(lost)}")
+        raise damaged(f"no such table: {min(lost)}")
     if any(db.execute(f"SELECT 1 {each} LIMIT 1").fetchone() for each in _CONTRADICTIONS):
-        raise _damaged("what it says of a video cannot be")
+        raise damaged("what it says of a video cannot be")
 
 
 def _tables(db: sqlite3.Connection) -> set[str]:
@@ -265,7 +235,15 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA user_version").fetchone()[0] == 0:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
     db.execute(f"PRAGMA journal_mode = {'WAL' if local else 'DELETE'}").fetchone()
-    db.executescript(SELECTION)
+    db.executescript(ADDED + SELECTION)
+
+
+def _lay_out_beside(db: sqlite3.Connection) -> None:
+    """Make in memory what a ledger that is only read lacks: an earlier program may have made it."""
+    tables = (
+        SELECTION if "loss" in _tables(db) else SELECTION + ADDED.replace("TABLE", "TEMP TABLE")
+    )
+    db.executescript("PRAGMA temp_store = MEMORY;" + tables)
 
 
 def _connect_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
@@ -276,7 +254,7 @@ def _connect_reading(path: Path) -> tuple[sqlite3.Connection, Path | None]:
     except sqlite3.OperationalError:
         # A write-ahead log needs a shared-memory file beside it, which cannot be made here.
         db.close()
-    except TROUBLE:
+    except REFUSED:
         db.close()
         raise
     else:

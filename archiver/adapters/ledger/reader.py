@@ -13,6 +13,7 @@ from archiver.adapters.ledger import (
     extras,
     intake,
     listings,
+    losses,
     recorded,
     replacing,
     selection,
@@ -233,6 +234,22 @@ class Reader:
     async def repairs(self) -> list[tuple[Job, Holding]]:
         """Every job that is to mend a stored file, with what it has to bring back."""
         return await self._writer.read(standing.repairs)
+
+    async def lost(self, number: int | None = None) -> list[Holding]:
+        """Small files that are asked for again or given up; of one video or channel, or all."""
+        return await self._writer.read(partial(losses.lost, number=number))
+
+    async def losses(self) -> Mapping[str, str]:
+        """The paths of all lost small files, with why each cannot be had; "" where it may be."""
+        return await self._writer.read(losses.losses)
+
+    async def awaited(self) -> list[VideoId]:
+        """The videos of which a lost small file is asked for again."""
+        return await self._writer.read(losses.awaited)
+
+    async def text(self, path: str) -> bytes | None:
+        """What the description at *path* said when it was recorded, if that was kept."""
+        return await self._writer.read(partial(losses.text_of, path=path))
 
     async def unlike(self, lines: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
         """Which paths of *lines* no holding has with that hash; True where with another one."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +64,7 @@ _INSERT_HOLDING = (
     f"INSERT INTO holding ({', '.join(_HOLDING)}) VALUES ({_marks(len(_HOLDING))}) "
     "ON CONFLICT (path) DO NOTHING"
 )
+_INSERT_TEXT = "INSERT INTO text (holding, text) SELECT id, ? FROM holding WHERE path = ?"
 _INSERT_VIDEO = (
     f"INSERT INTO video ({', '.join(_VIDEO)}, folder, stem, first_seen_at, last_seen_at) "
     f"VALUES ({_marks(len(_VIDEO) + 4)})"
@@ -172,13 +174,15 @@ def _described(video: Video) -> Row:
 
 
 def insert_holding(db: sqlite3.Connection, holding: Holding) -> None:
-    """Add a holding; one that is recorded already with the same contents is left alone.
+    """Add a holding, and its text; one that is recorded already with the same contents stays.
 
     Raises:
         DestinationError: the path is recorded with other contents.
     """
     values = tuple(getattr(holding, name) for name in _HOLDING)
     if db.execute(_INSERT_HOLDING, values).rowcount == 1:
+        if holding.text:
+            db.execute(_INSERT_TEXT, (zlib.compress(holding.text), holding.path))
         return
     stands = db.execute("SELECT bytes, sha256 FROM holding WHERE path = ?", (holding.path,))
     if stands.fetchone() != (holding.bytes, holding.sha256):
@@ -204,14 +208,21 @@ def payload_of(event: Event) -> str:
 
 def payload_of_holding(holding: Holding) -> str:
     """A holding as JSON."""
-    return plain(json.dumps(_told(holding), ensure_ascii=False))
+    return plain(json.dumps(told_holding(holding), ensure_ascii=False))
+
+
+def told_holding(holding: Holding) -> dict[str, Any]:
+    """What a record says; the text itself stands beside it."""
+    return {name: getattr(holding, name) for name in _HOLDING}
 
 
 def _told(value: Any) -> Any:
     match value:
         case Link():
             return {"host": urlsplit(value.url).hostname, "expires_at": _told(value.expires_at)}
-        case Saved() | Holding():
+        case Holding():
+            return told_holding(value)
+        case Saved():
             return {field.name: _told(getattr(value, field.name)) for field in fields(value)}
         case tuple():
             return [_told(each) for each in value]

@@ -81,6 +81,17 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 
+# What ledgers lack that an earlier program made.  A description can be made only once: what it
+# tells has changed by the next night, so that its text (compressed) is a record of its own.
+ADDED = """
+CREATE TABLE IF NOT EXISTS text (
+    holding INTEGER PRIMARY KEY REFERENCES holding (id), text BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS loss (
+    holding INTEGER PRIMARY KEY REFERENCES holding (id), at REAL NOT NULL, reason TEXT NOT NULL
+) STRICT;
+"""
+
 # The run's selection, and beside it a mirror of what orders its newest jobs.  It lives in memory,
 # with the connection; triggers keep it in step within the same transaction.  So a window costs what
 # it holds, whether one video of a million is selected or all of them.

@@ -20,10 +20,10 @@ from archiver.adapters.ledger import (
     extras,
     intake,
     listings,
+    losses,
     opening,
     replacing,
     selection,
-    standing,
     still,
 )
 from archiver.adapters.ledger.adoption import Gathered
@@ -150,9 +150,18 @@ class SqliteLedger(Reader):
         """Take in small files that stand in the archive already; how many were unknown."""
         return await self._writer.write(functools.partial(adoption.adopt_files, found=found, at=at))
 
-    async def add_holding(self, holding: Holding, at: Instant) -> None:
-        """Record a file that was written beside an archived video."""
-        await self._writer.write(functools.partial(standing.add_holding, holding=holding, at=at))
+    async def lose(self, holding: Holding, why: str, at: Instant) -> bool:
+        """Ask for a damaged small file again; False where it cannot be had."""
+        lose = functools.partial(losses.lose, holding=holding, why=why, at=at)
+        return await self._writer.write(lose)
+
+    async def regain(self, holding: Holding, at: Instant) -> None:
+        """Record that a small file stands in its place again."""
+        await self._writer.write(functools.partial(losses.regain, holding=holding, at=at))
+
+    async def give_up(self, number: int, at: Instant) -> None:
+        """Record that what is lost of a video or channel did not come back."""
+        await self._writer.write(functools.partial(losses.give_up, number=number, at=at))
 
     async def want_extras(self, variant: str, now: Instant, *, refresh: bool = False) -> int:
         """Begin the rounds of extras that are due for the selection, or all; how many."""

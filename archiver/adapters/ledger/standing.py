@@ -12,9 +12,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from archiver.adapters.ledger import rows
+from archiver.adapters.ledger import losses, rows
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
-from archiver.core.model import Holding, Instant, Job, JobKey, JobState
+from archiver.core.model import Holding, Job, JobKey
 
 _OWN = (
     "holding.video_id = job.video_id AND holding.kind = job.kind "
@@ -26,38 +26,40 @@ _OWN = (
 class Standing:
     """What is known of one recorded file.
 
-    ``job`` is the one that brought it, or mends it; for a sidecar, its video's.  ``newest`` is the
-    video's newest version; ``beside`` is another file that was recorded in the place of this one.
+    ``job`` brought the video, or mends it; ``newest`` is the video's newest version.  A small file
+    has none: ``loss`` says why it cannot be had, "" while it is asked for, None where it is not
+    known to be lost.
     """
 
     holding: Holding
-    job: Job
-    newest: int
-    beside: str | None = None
-
-    @property
-    def is_mended(self) -> bool:
-        """The job is to bring these very bytes back."""
-        return self.holding.kind == self.job.key.kind and self.job.state not in (
-            JobState.ARCHIVED, JobState.GONE
-        )  # fmt: skip
+    job: Job | None = None
+    newest: int = 0
+    loss: str | None = None
 
 
 def standing(db: sqlite3.Connection, paths: Sequence[str]) -> Mapping[str, Standing]:
     """What is known of the files at *paths*; those that nobody recorded are left out."""
     found = {}
+    held = f"SELECT {rows.HOLDING_COLUMNS} FROM holding WHERE path = ?"
     for path in paths:
-        row = db.execute(
-            f"SELECT {rows.JOB_COLUMNS}, {rows.HOLDING_COLUMNS} FROM holding JOIN job "
-            "ON job.video_id = holding.video_id AND job.kind = 'video' "
-            "AND job.variant = holding.variant AND job.version = holding.version "
-            "WHERE holding.path = ?",
-            (path,),
-        ).fetchone()
-        if row is not None:
-            job, holding = rows.job_of(row), rows.holding_of(row[rows.JOB_WIDTH :])
-            found[path] = Standing(holding, job, _newest(db, job.key), _beside(db, holding))
+        row = db.execute(held, (path,)).fetchone()
+        if row is None:
+            continue
+        holding = rows.holding_of(row)
+        if holding.kind == "video":
+            job = _job(db, holding)
+            found[path] = Standing(holding, job, 0 if job is None else _newest(db, job.key))
+        else:
+            found[path] = Standing(holding, loss=losses.reason_of(db, path))
     return found
+
+
+def _job(db: sqlite3.Connection, holding: Holding) -> Job | None:
+    row = db.execute(
+        f"SELECT {rows.JOB_COLUMNS} FROM job JOIN holding ON {_OWN} WHERE holding.path = ?",
+        (holding.path,),
+    ).fetchone()
+    return None if row is None else rows.job_of(row)
 
 
 def _newest(db: sqlite3.Connection, key: JobKey) -> int:
@@ -66,15 +68,6 @@ def _newest(db: sqlite3.Connection, key: JobKey) -> int:
         (key.video_id, key.kind, key.variant),
     )
     return int(found.fetchone()[0])
-
-
-def _beside(db: sqlite3.Connection, held: Holding) -> str | None:
-    found = db.execute(
-        "SELECT path FROM holding WHERE video_id = ? AND kind = ? AND variant = ? AND version = ? "
-        "AND id > (SELECT id FROM holding WHERE path = ?) ORDER BY id DESC LIMIT 1",
-        (held.video_id, held.kind, held.variant, held.version, held.path),
-    ).fetchone()
-    return None if found is None else str(found[0])
 
 
 def repairs(db: sqlite3.Connection) -> list[tuple[Job, Holding]]:
@@ -117,20 +110,11 @@ def places(db: sqlite3.Connection, variant: str) -> list[tuple[str, str, str, in
 def sizes(db: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, int]]:
     """The next *limit* files behind the path *after* that ought to stand, with their sizes.
 
-    One in the place of which another was recorded is left out: it cannot be had again.
+    Small ones that are known to be lost are left out.
     """
     found = db.execute(
-        "SELECT path, bytes FROM holding WHERE path > ? AND NOT EXISTS (SELECT 1 FROM holding AS "
-        "other WHERE other.video_id = holding.video_id AND other.kind = holding.kind AND "
-        "other.variant = holding.variant AND other.version = holding.version AND "
-        "other.id > holding.id) ORDER BY path LIMIT ?",
+        "SELECT path, bytes FROM holding WHERE path > ? AND NOT EXISTS ("
+        "SELECT 1 FROM loss WHERE loss.holding = holding.id) ORDER BY path LIMIT ?",
         (after, limit),
     )
     return found.fetchall()
-
-
-def add_holding(db: sqlite3.Connection, holding: Holding, at: Instant) -> None:
-    """Record a file that belongs to a video that is archived already."""
-    rows.insert_holding(db, holding)
-    key = JobKey(holding.video_id, holding.kind, holding.variant, holding.version)
-    rows.insert_event(db, key, "Rewritten", rows.payload_of_holding(holding), at)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from archiver.adapters.ledger.opening import TROUBLE, open_beside
+from archiver.adapters.ledger.opening import open_beside
+from archiver.adapters.ledger.trouble import TROUBLE
 from archiver.adapters.ledger.writer import Work, Writer
 from archiver.adapters.mounts import is_local
 

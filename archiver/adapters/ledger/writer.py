@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
-from archiver.adapters.ledger.opening import TROUBLE, refusal
+from archiver.adapters.ledger.trouble import TROUBLE, refusal
 from archiver.errors import DestinationError, LedgerLostError
 
 T = TypeVar("T")
