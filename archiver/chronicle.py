@@ -7,23 +7,28 @@ from contextlib import aclosing
 from pathlib import Path
 
 from archiver.adapters.check_log import checks
-from archiver.adapters.destination import ID_FILE, PRIVATE
+from archiver.adapters.places import ID_FILE, PRIVATE
 from archiver.core.model import NOW, Instant
 from archiver.errors import ArchiverError
-from archiver.reading import reading
+from archiver.reading import asking
 from archiver.records.history import Happening, check
 from archiver.records.premis import Document
 
 
-async def history(dest: str, *, since: Instant = NOW) -> AsyncGenerator[Happening, None]:
+async def history(
+    dest: str, *, since: Instant = NOW, at_once: bool = False
+) -> AsyncGenerator[Happening, None]:
     """What happened to the files of the archive in *dest*, in the order of time.
+
+    Args:
+        at_once: see ``archiver.reading``.
 
     Raises:
         DestinationError: there is no archive.
     """
     waiting = [each for each in _checks(dest) if each.at >= since]
     waiting.reverse()
-    async with reading(dest) as ledger, aclosing(ledger.happenings(since)) as rows:
+    async with asking(dest, at_once=at_once) as ledger, aclosing(ledger.happenings(since)) as rows:
         async for each in rows:
             while waiting and waiting[-1].at <= each.at:
                 yield waiting.pop()
@@ -32,14 +37,17 @@ async def history(dest: str, *, since: Instant = NOW) -> AsyncGenerator[Happenin
         yield waiting.pop()
 
 
-async def premis(dest: str) -> AsyncGenerator[str, None]:
+async def premis(dest: str, *, at_once: bool = False) -> AsyncGenerator[str, None]:
     """The history as PREMIS 3.0, in chunks of text.
+
+    Args:
+        at_once: see ``archiver.reading``.
 
     Raises:
         DestinationError: there is no archive.
         ArchiverError: it holds nothing yet, and a PREMIS document has to be about something.
     """
-    async with reading(dest) as ledger:
+    async with asking(dest, at_once=at_once) as ledger:
         if not (await ledger.holdings_count_bytes())[0]:
             raise ArchiverError("Nothing is archived there yet.", "Run `archiver run` first.")
         name = (Path(dest) / PRIVATE / ID_FILE).read_text().strip()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from archiver.account import Account
 from archiver.adapters.clock import SKEW_MOST_S, SystemClock
-from archiver.adapters.destination import PRIVATE, require_usable
+from archiver.adapters.destination import require_usable
 from archiver.adapters.http import origin_of
 from archiver.adapters.lock import running
+from archiver.adapters.places import PRIVATE
 from archiver.connecting import Connection, connected
 from archiver.console_text import many, span
 from archiver.core.model import Channel, Instant

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.destination import PRIVATE
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.lock import locked
+from archiver.adapters.places import PRIVATE
 from archiver.adapters.publish import LocalVault
 from archiver.care.rebuild import REBUILT, catch_up, rebuild
 from archiver.care.recover import recover

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archiver.adapters.destination import PRIVATE
 from archiver.adapters.ledger import Entry
 from archiver.adapters.ledger import Filter as Wanted
 from archiver.adapters.lock import running
+from archiver.adapters.places import PRIVATE
 from archiver.core.model import NEVER, ChannelId, Holding, Instant, JobState, Video
 from archiver.core.summary import SCHEMA, Failure, iso
-from archiver.reading import reading
+from archiver.reading import asking
 
 _FAILURES_MOST = 1000
 _RUNS = 5
@@ -44,13 +44,16 @@ class StatusReport:
         }
 
 
-async def status(dest: str) -> StatusReport:
+async def status(dest: str, *, at_once: bool = False) -> StatusReport:
     """Where every video stands.
+
+    Args:
+        at_once: see ``archiver.reading``.
 
     Raises:
         DestinationError: there is no archive.
     """
-    async with reading(dest) as ledger:
+    async with asking(dest, at_once=at_once) as ledger:
         holds = await ledger.holdings_count_bytes()
         return StatusReport(
             states=dict(await ledger.all_counts()),
@@ -109,13 +112,17 @@ async def catalogue(
     since: Instant | None = None,
     until: Instant | None = None,
     text: str | None = None,
+    at_once: bool = False,
 ) -> AsyncGenerator[CatalogueRow, None]:
     """The catalogue, by video and version; what is None does not filter.
+
+    Args:
+        at_once: see ``archiver.reading``.
 
     Raises:
         DestinationError: there is no archive.
     """
     wanted = Wanted(channel, state, since, until, text)
-    async with reading(dest) as ledger, aclosing(ledger.rows(wanted)) as entries:
+    async with asking(dest, at_once=at_once) as ledger, aclosing(ledger.rows(wanted)) as entries:
         async for entry in entries:
             yield CatalogueRow(entry)

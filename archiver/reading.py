@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from archiver.adapters import ledger
 from archiver.adapters.causes import refusal
-from archiver.adapters.destination import ID_FILE, PRIVATE, no_identity
-from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.ledger.asked import AtOnce
+from archiver.adapters.ledger.reader import Reader
+from archiver.adapters.places import ID_FILE, PRIVATE, no_identity
 from archiver.core.bag import MANIFEST, TAG_FILES
 from archiver.errors import DestinationError, LedgerLostError
 
@@ -71,16 +73,37 @@ def _has_ledger(dest: str) -> bool:
 
 
 @asynccontextmanager
-async def reading(dest: str) -> AsyncIterator[SqliteLedger]:
+async def reading(dest: str) -> AsyncIterator[ledger.SqliteLedger]:
     """Open the ledger of *dest* for questions: beside a run, and on a read-only medium.
 
     Raises:
         DestinationError: there is no archive.
     """
-    path = Path(dest) / PRIVATE / LEDGER
+    async with await ledger.SqliteLedger.open(_readable(dest), read_only=True) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def asking(dest: str, *, at_once: bool) -> AsyncIterator[Reader]:
+    """Like ``reading``, for questions alone.
+
+    Args:
+        at_once: the caller has nothing else to do meanwhile; then no event loop is needed.
+
+    Raises:
+        DestinationError: there is no archive.
+    """
+    if at_once:
+        async with Reader(AtOnce(_readable(dest))) as opened:
+            yield opened
+    else:
+        async with reading(dest) as opened:
+            yield opened
+
+
+def _readable(dest: str) -> Path:
     if not _has_ledger(dest) and not has_ledger(dest):
         raise DestinationError(
             f"There is no archive in {dest}.", "Name the folder that `archiver run --to` filled."
         )
-    async with await SqliteLedger.open(path, read_only=True) as ledger:
-        yield ledger
+    return Path(dest) / PRIVATE / LEDGER

@@ -9,8 +9,8 @@ from typing import Any
 
 from archiver.adapters.check_log import note_check
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.destination import PRIVATE
 from archiver.adapters.lock import running
+from archiver.adapters.places import PRIVATE
 from archiver.care import verify as care
 from archiver.care.repair import Mended, explain
 from archiver.care.repair import repair as mend

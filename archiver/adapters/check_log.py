@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from archiver.adapters.destination import PRIVATE
+from archiver.adapters.places import PRIVATE
 
 NAME = "checks.jsonl"
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

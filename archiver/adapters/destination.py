@@ -20,13 +20,13 @@ from pathlib import Path
 from archiver.adapters.causes import refusal
 from archiver.adapters.disk import FOLDER_MODE, Os, exists, open_own
 from archiver.adapters.mounts import is_local, unmounted
+from archiver.adapters.places import ID_FILE, no_identity
+from archiver.adapters.places import PRIVATE as PRIVATE  # kept importable from here
 from archiver.core.bag import TAG_FILES
 from archiver.core.naming import display
 from archiver.errors import DestinationError
 from archiver.met import met
 
-PRIVATE = ".archiver"
-ID_FILE = "archive-id"
 _LEDGER = "ledger.sqlite3"
 _ID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
 # What a freshly made disk, or a file browser, leaves in an otherwise empty folder.
@@ -228,15 +228,6 @@ def _check(
         raise DestinationError(
             f"{shown} is neither empty nor an archive.", "Name an empty or a new folder."
         )
-
-
-def no_identity(path: str) -> DestinationError:
-    """What a person is told of an archive at *path* without its ``archive-id``."""
-    met("O09")
-    return DestinationError(
-        f"The archive in {display(path)} has lost its {PRIVATE}/{ID_FILE}.",
-        f"Is the right disk mounted? If it is, restore {PRIVATE} from a copy.",
-    )
 
 
 def _has_ledger(root: int) -> bool:

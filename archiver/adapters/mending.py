@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from archiver.adapters.causes import refusal
-from archiver.adapters.destination import PRIVATE, Destination
+from archiver.adapters.destination import Destination
 from archiver.adapters.disk import Os, Threads, exists
+from archiver.adapters.places import PRIVATE
 from archiver.adapters.placing import TRIES_MOST, UNREADABLE, Placed, Placer
 from archiver.core.model import Holding
 from archiver.core.naming import display, file_name, numbered

@@ -7,8 +7,6 @@ same host").
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 import os
 import sys
 from collections.abc import Iterable
@@ -91,6 +89,8 @@ def _unescaped(text: str) -> str:
 
 
 def _is_local_mac(real: str) -> bool:
+    import ctypes.util  # on this system alone: it loads half a dozen modules
+
     library = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
     call = getattr(library, "statfs$INODE64", None) or getattr(library, "statfs", None)
     buffer = ctypes.create_string_buffer(4096)  # the struct has 2,168 bytes

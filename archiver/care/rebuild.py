@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from archiver.adapters.destination import PRIVATE
 from archiver.adapters.ledger import Gathered, SqliteLedger
+from archiver.adapters.places import PRIVATE
 from archiver.adapters.publish import LocalVault
 from archiver.care import beside, gathering
 from archiver.core.model import Holding, Instant, VideoId

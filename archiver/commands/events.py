@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archiver.commands import options, output
+from archiver.commands.alone import alone
 from archiver.commands.epilog import examples
+from archiver.commands.moments import Moment, instant
 from archiver.commands.options import option
 from archiver.commands.outside import outside_archives, written
 from archiver.console_text import local, safe
-from archiver.core.selection import parse_moment
+from archiver.core.model import NOW
 
 if TYPE_CHECKING:
     from archiver.adapters.outside_file import Write
@@ -28,7 +29,7 @@ _EXAMPLES = examples(
 
 @click.command(epilog=_EXAMPLES)
 @options.archive_folder
-@option("--since", key="events_since", metavar="DATE", type=options.Moment(),
+@option("--since", key="events_since", metavar="DATE", type=Moment(),
         help="Only what happened since DATE, or 30d.")  # fmt: skip
 @option(
     "--premis",
@@ -46,20 +47,17 @@ def command(to: str, **given: Any) -> int:  # fmt: skip
             raise click.UsageError("--premis tells all of it: leave --since out.")
         if given["json"]:
             raise click.UsageError("--premis and --json exclude each other.")
-        asyncio.run(_premis(to, given["premis"]))
+        alone(_premis(to, given["premis"]))
     else:
-        asyncio.run(_list(to, given))
+        alone(_list(to, given))
     return 0
 
 
 async def _list(to: str, given: dict[str, Any]) -> None:
     from archiver import archive
-    from archiver.commands import watching
-    from archiver.core.model import NOW
 
-    since = given["events_since"]
-    at = parse_moment(since, watching.now()) if since else NOW
-    async with aclosing(archive.history(to, since=at)) as history:
+    since = instant(given["events_since"]) or NOW
+    async with aclosing(archive.history(to, since=since, at_once=True)) as history:
         async for each in history:
             told = output.as_json(each.as_json()) if given["json"] else output.line(text(each))
             if not told:  # `| head`
@@ -69,7 +67,7 @@ async def _list(to: str, given: dict[str, Any]) -> None:
 async def _premis(to: str, path: str) -> None:
     from archiver import archive
 
-    async with aclosing(archive.premis(to)) as chunks:
+    async with aclosing(archive.premis(to, at_once=True)) as chunks:
         first = await anext(chunks)  # a refusal leaves no file behind
         with _to(path) as write:
             write(first)

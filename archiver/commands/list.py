@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 import click
 
 from archiver.commands import options, output
+from archiver.commands.alone import alone
 from archiver.commands.epilog import examples
+from archiver.commands.moments import Moment, instant
 from archiver.commands.options import option
 from archiver.console_text import safe, size
 from archiver.core.model import ChannelId, JobState
-from archiver.core.selection import ChannelSource, parse_moment, parse_source
+from archiver.core.selection import ChannelSource, parse_source
 
 _EXAMPLES = examples(
     ("everything that is here or wanted", "archiver list /srv/videos"),
@@ -33,9 +34,9 @@ _EXAMPLES = examples(
 @option("--channel", key="list_channel", metavar="ID", help="Only videos of this channel.")
 @option("--state", key="list_state", type=click.Choice([str(state) for state in JobState]),
         help="Only videos in this state.")
-@option("--since", key="list_since", metavar="DATE", type=options.Moment(),
+@option("--since", key="list_since", metavar="DATE", type=Moment(),
         help="Only videos since DATE, or 30d.")
-@option("--until", key="list_until", metavar="DATE", type=options.Moment(end=True),
+@option("--until", key="list_until", metavar="DATE", type=Moment(end=True),
         help="Only videos up to the end of DATE.")
 @option("--text", key="list_text", metavar="TEXT", help="Only titles with TEXT in them.")
 @options.as_json
@@ -44,22 +45,20 @@ def command(to: str, **given: Any) -> int:
     # fmt: on
     """List the videos of the archive DEST: number, state, day, size, title."""
     channel = _channel(given["list_channel"])
-    return asyncio.run(_list(to, channel, given))
+    return alone(_list(to, channel, given))
 
 
 async def _list(to: str, channel: ChannelId | None, given: dict[str, Any]) -> int:
     from archiver import archive
-    from archiver.commands import watching
 
-    now = watching.now()
-    since, until = given["list_since"], given["list_until"]
     rows = archive.catalogue(
         to,
         channel=channel,
         state=JobState(given["list_state"]) if given["list_state"] else None,
-        since=parse_moment(since, now) if since else None,
-        until=parse_moment(until, now, end=True) if until else None,
+        since=instant(given["list_since"]),
+        until=instant(given["list_until"], end=True),
         text=given["list_text"],
+        at_once=True,
     )
     async with aclosing(rows):  # the ledger is closed in order, however this ends
         async for row in rows:

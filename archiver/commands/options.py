@@ -17,6 +17,7 @@ import click
 from archiver import settings
 from archiver.account import Account, Secret
 from archiver.commands import output
+from archiver.commands.moments import Moment
 from archiver.core import naming, selection, timetable
 from archiver.core.bag import Contact
 from archiver.core.model import Instant
@@ -70,23 +71,6 @@ class Folder(click.ParamType):  # type: ignore[type-arg]
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="dir")]
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]
-    """A date or an age; stays a text here, since reading it needs a clock."""
-
-    name = "DATE"
-
-    def __init__(self, *, end: bool = False) -> None:
-        self._end = end
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check *value*, and hand back what reads it."""
-        try:
-            selection.parse_moment(str(value), Instant(0.0), end=self._end)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
 
 
 RATE = Text("RATE", timetable.parse_rate)

@@ -27,7 +27,7 @@ def outside_archives(_ctx: click.Context, option: click.Parameter, path: str | N
         return path
     if path == "-":
         raise click.BadParameter("- is no file: name one, or /dev/stderr (./- for that name).")
-    from archiver.adapters.destination import ID_FILE, PRIVATE  # not for --help
+    from archiver.adapters.places import ID_FILE, PRIVATE  # not for --help
 
     place = Path(path).resolve()
     for folder in (place, *place.parents):

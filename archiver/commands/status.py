@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
 from archiver.commands import options, output
+from archiver.commands.alone import alone
 from archiver.commands.epilog import examples
 from archiver.console_text import local, many, safe, size, span
 
@@ -28,7 +28,7 @@ def command(to: str, *, json: bool) -> int:
     """Show where every video of the archive DEST stands."""
     from archiver import archive
 
-    answer = asyncio.run(archive.status(to)).as_json()
+    answer = alone(archive.status(to, at_once=True)).as_json()
     if json:
         output.as_json(answer)
         return 0

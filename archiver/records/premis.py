@@ -7,11 +7,11 @@ Rule 3: an object names the last check that read it; the checks before it are ev
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from archiver.core.model import Holding
 from archiver.core.summary import iso
@@ -168,6 +168,6 @@ def _agents() -> str:
 
 def _e(name: str, content: str, *, raw: bool = False, kind: str = "") -> str:
     """An element; its content is text, unless it is *raw*."""
-    text = content if raw else escape(_NO_XML.sub("\ufffd", content))
-    attribute = f" xsi:type={quoteattr(kind)}" if kind else ""
+    text = content if raw else html.escape(_NO_XML.sub("\ufffd", content), quote=False)
+    attribute = f' xsi:type="{kind}"' if kind else ""
     return f"<{name}{attribute}>{text}</{name}>" + ("\n" if name in ("object", "event") else "")

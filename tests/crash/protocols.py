@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from archiver import archive
-from archiver.adapters.destination import PRIVATE
+from archiver.adapters.places import PRIVATE
 from archiver.core.events import Event, Fetched, Progressed
 from archiver.core.model import Job, VideoId
 from archiver.core.selection import Filter

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from archiver import opening
-from archiver.adapters.destination import PRIVATE
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.ledger.writer import Writer
 from archiver.adapters.mending import Mender
 from archiver.adapters.part import LocalPart
+from archiver.adapters.places import PRIVATE
 from archiver.adapters.placing import Placed, Placer
 from archiver.core import bag
 from archiver.core.model import NOTHING

@@ -15,7 +15,7 @@ import bagit
 import pytest
 
 from archiver import archive
-from archiver.adapters.destination import PRIVATE
+from archiver.adapters.places import PRIVATE
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from archiver import archive
-from archiver.adapters.destination import PRIVATE
+from archiver.adapters.places import PRIVATE
 from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
 from archiver.reading import LEDGER

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from archiver import archive
-from archiver.adapters.destination import PRIVATE
+from archiver.adapters.places import PRIVATE
 from archiver.core.events import Damaged
 from archiver.core.model import Instant
 from archiver.opening import changing

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Self
 
 from archiver.adapters.ledger import (
     adoption,
+    catalogue,
     deleting,
     extras,
     intake,
@@ -24,16 +24,17 @@ from archiver.adapters.ledger import (
     opening,
     replacing,
     selection,
-    still,
 )
 from archiver.adapters.ledger.adoption import Gathered
+from archiver.adapters.ledger.beside import Beside
 from archiver.adapters.ledger.intake import Namer
 from archiver.adapters.ledger.reader import Reader
+from archiver.adapters.ledger.still import ReadFile
 from archiver.adapters.ledger.writer import Writer
 from archiver.core import naming
 from archiver.core.events import Event
 from archiver.core.lifecycle import apply
-from archiver.core.model import Channel, Holding, Instant, Job, JobKey, Video, VideoId
+from archiver.core.model import Channel, Holding, Instant, Job, JobKey, JobState, Video, VideoId
 from archiver.met import met
 
 RUNS_IN_FULL = 100  # reports that are kept with every failure they tell
@@ -45,10 +46,9 @@ class SqliteLedger(Reader):
     Every method may raise DestinationError: the disk is full or fails, or the file is damaged.
     """
 
-    def __init__(self, writer: Writer, namer: Namer, scratch: Path | None = None) -> None:
+    def __init__(self, writer: Writer, namer: Namer) -> None:
         super().__init__(writer)
-        self._namer = namer
-        self._scratch = scratch
+        self._writer, self._namer = writer, namer
 
     @classmethod
     async def open(cls, path: Path, *, read_only: bool = False, namer: Namer = naming) -> Self:
@@ -63,25 +63,9 @@ class SqliteLedger(Reader):
         """
         loop = asyncio.get_running_loop()
         if read_only:
-            seen = still.mark(path)
-            look = functools.partial(opening.open_reading, path, still=seen is not None)
-            db, scratch = await loop.run_in_executor(None, look)
-            reader = Writer(db) if seen is None else still.StillReader(db, path, seen)
-            return cls(reader, namer, scratch)
+            return cls(Beside(await loop.run_in_executor(None, ReadFile, path)), namer)
         db = await loop.run_in_executor(None, opening.open_writing, path)
         return cls(Writer(db), namer)
-
-    async def close(self) -> None:
-        """Finish what was asked, then let go of the file."""
-        await self._writer.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def reconcile(
         self, videos: Sequence[Video], now: Instant, variant: str
@@ -96,6 +80,18 @@ class SqliteLedger(Reader):
     async def select(self, ids: Sequence[VideoId]) -> None:
         """See ``ports.Ledger``."""
         await self._writer.read(functools.partial(selection.select, ids=ids))
+
+    async def fetched_jobs(self) -> list[Job]:
+        """Every job that is complete in its part and not published, selected or not."""
+        return await self._writer.read(functools.partial(catalogue.jobs_in, state=JobState.FETCHED))
+
+    async def unfinished_keys(self) -> set[JobKey]:
+        """Whose part files are of use, when no run is going on; other parts are orphans."""
+        return await self._writer.read(catalogue.unfinished_keys)
+
+    async def intents(self) -> list[Holding]:
+        """Small files that were about to get their names when the last process ended."""
+        return await self._writer.read(extras.intents)
 
     async def leave(self, key: JobKey) -> None:
         """See ``ports.Ledger``."""

@@ -7,17 +7,18 @@ otherwise it is asked again, beside whoever writes.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from archiver.adapters.ledger.opening import open_beside
+from archiver.adapters.ledger.opening import open_beside, open_reading
 from archiver.adapters.ledger.trouble import TROUBLE
-from archiver.adapters.ledger.writer import Work, Writer
 from archiver.adapters.mounts import is_local
 
 T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
 Mark: TypeAlias = tuple[int, int, int]
 
 
@@ -34,32 +35,39 @@ def mark(path: Path) -> Mark | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class StillReader(Writer):
-    """Answers from an unchanging file as long as it is one."""
+class ReadFile:
+    """A ledger's file that was opened for questions: an unchanging one as long as it is that.
 
-    def __init__(self, db: sqlite3.Connection, path: Path, seen: Mark) -> None:
-        super().__init__(db)
-        self._path, self._seen = path, seen
-        self._still = True
+    Raises:
+        DestinationError: there is none, it is damaged, or newer than this program.
+    """
 
-    async def read(self, work: Work[T]) -> T:
-        """See ``Writer.read``."""
-        return await super().read(self._surely(work))
+    def __init__(self, path: Path) -> None:
+        self._path, self._seen = path, mark(path)
+        self.db, self._scratch = open_reading(path, still=self._seen is not None)
 
-    def _surely(self, work: Work[T]) -> Callable[[sqlite3.Connection], T]:
-        def look(db: sqlite3.Connection) -> T:
-            if self._still:
-                try:
-                    answer = work(db)
-                except TROUBLE:
-                    if mark(self._path) == self._seen:
-                        raise
-                else:
-                    if mark(self._path) == self._seen:
-                        return answer
-                self._still = False
-                self._db.close()
-                self._db = open_beside(self._path)
-            return work(self._db)
+    def answer(self, work: Work[T]) -> T:
+        """What *work* finds.
 
-        return look
+        Raises:
+            sqlite3.Error, UnicodeDecodeError: the file is damaged or cannot be read.
+        """
+        if self._seen is not None:
+            try:
+                answer = work(self.db)
+            except TROUBLE:
+                if mark(self._path) == self._seen:
+                    raise
+            else:
+                if mark(self._path) == self._seen:
+                    return answer
+            self._seen = None
+            self.db.close()
+            self.db = open_beside(self._path)
+        return work(self.db)
+
+    def close(self) -> None:
+        """Let go of the file, and remove what had to be made for it."""
+        self.db.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)

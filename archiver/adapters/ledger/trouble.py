@@ -41,6 +41,17 @@ def refusal(
     return DestinationError(f"The ledger cannot be used: {error}.")
 
 
+def told(error: BaseException) -> BaseException:
+    """What a caller hears: SQLite's trouble in our words, everything else as it is."""
+    if isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError) and not isinstance(
+        error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
+    ):
+        answer = refusal(error)
+        answer.__cause__ = error
+        return answer
+    return error
+
+
 def damaged(how: str) -> LedgerLostError:
     """The ledger has to be rebuilt; *how* says why."""
     met("L31")

@@ -14,17 +14,16 @@ import asyncio
 import functools
 import sqlite3
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from archiver.adapters.ledger.trouble import TROUBLE, refusal
+from archiver.adapters.ledger.still import Work
+from archiver.adapters.ledger.trouble import TROUBLE, told
 from archiver.errors import DestinationError, LedgerLostError
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 COMMIT_MOST = 1000  # works in one commit: some 20 ms of work
 
@@ -151,8 +150,11 @@ class Writer:
         if self._working:
             self._idle = self._idle or loop.create_future()
             await asyncio.shield(self._idle)
-        await loop.run_in_executor(self._thread, self._db.close)
+        await loop.run_in_executor(self._thread, self._shut)
         self._thread.shutdown(wait=False)
+
+    def _shut(self) -> None:
+        self._db.close()
 
     def _noted(self, error: BaseException) -> BaseException:
         self.is_damaged = self.is_damaged or isinstance(error, LedgerLostError)
@@ -202,15 +204,4 @@ def _disk_failed(cause: BaseException) -> DestinationError:
         "The ledger's disk failed; nothing more is written.", "Check the disk, then run again."
     )
     error.__cause__ = cause
-    return error
-
-
-def told(error: BaseException) -> BaseException:
-    """What a caller hears: SQLite's trouble in our words, everything else as it is."""
-    if isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError) and not isinstance(
-        error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
-    ):
-        answer = refusal(error)
-        answer.__cause__ = error
-        return answer
     return error
