@@ -88,19 +88,19 @@ async def _ledger(
 ) -> SqliteLedger:
     """Open the ledger; rebuild it first where it is damaged, or missing beside files."""
     try:
-        return await _caught_up(dest, clock, names, say)
+        return await _caught_up(dest, vault, clock, names, say)
     except LedgerLostError as lost:
         await rebuild(dest, vault, LEDGER, clock.now(), str(lost), say)
-    return await _caught_up(dest, clock, names, say)
+    return await _caught_up(dest, vault, clock, names, say)
 
 
 async def _caught_up(
-    dest: str, clock: SystemClock, names: Names, say: Callable[[str], None]
+    dest: str, vault: LocalVault, clock: SystemClock, names: Names, say: Callable[[str], None]
 ) -> SqliteLedger:
     require_ledger(dest)
     ledger = await SqliteLedger.open(Path(dest) / PRIVATE / LEDGER, namer=names)
     try:
-        await catch_up(dest, ledger, clock.now(), say)
+        await catch_up(dest, vault, ledger, clock.now(), say)
     except BaseException:
         await ledger.close()
         raise

@@ -25,7 +25,7 @@ _CHANNELS = re.compile(rf"channel(?: r(?P<revision>\d{{1,4}}))?{_AGAIN}\.info\.j
 def extras(
     root: str, paths: Iterable[str], manifest: Mapping[str, str], known: Mapping[str, VideoId]
 ) -> Iterator[Holding]:
-    """The holdings that *paths* are, without those that are none of ours.
+    """The holdings that *paths* are, without those that are damaged or none of ours.
 
     Args:
         known: files that were taken in already, which are passed over, and folders, each with the
@@ -39,13 +39,12 @@ def extras(
         if named is None or seen is None:
             continue
         size, sha256, at = seen
+        if manifest.get(path, sha256) != sha256:
+            continue  # how long the right one was, nobody knows any more
         number, kind, variant, version = named
         if kind == "caption":
             variant = languages.of(folder, variant)
-        held = Holding(
-            number, kind, variant, version, path, size, manifest.get(path, sha256), at,
-            '{"found": true}',
-        )  # fmt: skip
+        held = Holding(number, kind, variant, version, path, size, sha256, at, '{"found": true}')
         yield described(root, held) if kind in DESCRIPTIONS else held
 
 

@@ -104,20 +104,22 @@ def entry_of(root: str, path: str, manifest: Mapping[str, str]) -> Gathered | No
     if held is None:
         return None
     met("O08")
-    sha256 = manifest.get(path, hashlib.sha256(text).hexdigest())
-    info = with_text(replace(wanted, kind="info", path=path, bytes=len(text), sha256=sha256), text)
-    return Gathered(key, video, _channel_folder(folder), folder, stem, (held, info))
-
-
-def with_text(description: Holding, text: bytes) -> Holding:
-    """A description with what stands there, if that is what was recorded."""
-    is_good = hashlib.sha256(text).hexdigest() == description.sha256
-    return replace(description, text=text) if is_good else description
+    sha256 = hashlib.sha256(text).hexdigest()
+    info = replace(wanted, kind="info", path=path, bytes=len(text), sha256=sha256, text=text)
+    # A damaged one may still tell of its video; but how long it was, nobody knows any more.
+    holdings = (held, info) if manifest.get(path, sha256) == sha256 else (held,)
+    return Gathered(key, video, _channel_folder(folder), folder, stem, holdings)
 
 
 def described(root: str, held: Holding) -> Holding:
     """A description with its text."""
-    return with_text(held, _small(root, held.path)[0])
+    return replace(held, text=_small(root, held.path)[0])
+
+
+def damaged(root: str, paths: Iterable[str], manifest: Mapping[str, str]) -> list[str]:
+    """Which of *paths* can be read and are not as the manifest has them."""
+    seen = ((path, read_seen(root, path)) for path in paths)
+    return [path for path, found in seen if found is not None and found[1] != manifest[path]]
 
 
 def unaccompanied(

@@ -4,7 +4,8 @@ Rule 1: never silently: whoever opened the archive tells what happened, and how 
 Rule 2: the new ledger is written beside the old one and put in its place when it is complete; the
 old one is kept, with its logs.  A crash at any instant leaves one or the other, or none, and then
 this begins anew.
-Rule 3: what stands in the archive is neither fetched again nor overwritten.
+Rule 3: what stands in the archive is neither fetched again nor overwritten; a damaged small file of
+which no ledger knows more than the manifest's hash goes among the damaged.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from archiver.met import met
 T = TypeVar("T")
 
 REBUILT = "rebuilt"  # a note in a ledger that was: what no file tells is not known to it
+ASIDE = ".archiver/damaged"
 _FRESH = "ledger.rebuilding.sqlite3"
 _BATCH = 200
 _LINES = 1_000  # of the manifest, in one question to the ledger
@@ -62,7 +64,7 @@ async def rebuild(
     # Said before it is in its place: a crash in between begins anew, and is told anew.
     say(f"{why} It is rebuilt from the archive's files: {count} videos come back.")
     if lost := len(manifest.keys() - known.keys()):
-        say(f"{lost} files of the manifest are gone or nobody's, and cannot be taken in.")
+        say(f"{lost} files of the manifest are gone, damaged or nobody's: they cannot be taken in.")
     kept = await vault.swap(_FRESH, name)
     met("L31")
     if kept:
@@ -70,9 +72,11 @@ async def rebuild(
 
 
 async def catch_up(
-    dest: str, ledger: SqliteLedger, now: Instant, say: Callable[[str], None]
+    dest: str, vault: LocalVault, ledger: SqliteLedger, now: Instant, say: Callable[[str], None]
 ) -> None:
     """Take in what the manifest names and the ledger does not: it came from an older backup.
+
+    Or it was rebuilt, and what is damaged could not be taken in.
 
     Raises:
         LedgerLostError: manifest and files agree on a hash, and the ledger has another.
@@ -93,12 +97,18 @@ async def catch_up(
     told = gathering.entries(dest, sidecars, manifest)
     count = await _adopt_all(ledger, _noted(told, known), now)
     alone = [path for path in unknown if path not in known]
-    rest = gathering.unaccompanied(dest, alone, manifest)
-    count += await _adopt_all(ledger, _noted(rest, known), now)
+    videos = gathering.unaccompanied(dest, alone, manifest)
+    count += await _adopt_all(ledger, _noted(videos, known), now)
     await _adopt_files(ledger, beside.extras(dest, unknown, manifest, known), known, now)
     if count:
         met("L34")
         say(f"The ledger is older than the archive: {count} videos that stand there were taken in.")
+    rest = [path for path in unknown if path not in known]
+    bad = await _thread(partial(gathering.damaged, dest, rest, manifest))
+    for path in bad:
+        await vault.set_aside(path, path.rpartition("/")[2])
+    if bad:
+        say(f"{len(bad)} damaged files of which no record is left are set aside in {ASIDE}.")
 
 
 async def take_in(dest: str, ledger: SqliteLedger, variant: str, now: Instant) -> int:

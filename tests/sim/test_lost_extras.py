@@ -236,3 +236,32 @@ def test_what_somebody_put_right_is_believed(tmp_path: Path) -> None:
             assert any("1 stored files are missing" in word for word in words)
 
     hastily(story())
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, edited])
+def test_what_was_damaged_when_the_ledger_was_lost_does_not_spoil_the_bag(
+    tmp_path: Path, damage: Callable[[Path], Any]
+) -> None:
+    """Only its hash is known by then: it is set aside, and asked for as if it had never been."""
+
+    async def story() -> None:
+        async with vendor_with_captions() as vendor:
+            await gathered(tmp_path, vendor)
+            good, lost = files(tmp_path), [first(tmp_path, each) for each in ENDINGS]
+            for path in lost:
+                damage(path)
+            bad = {path.read_bytes() for path in lost if path.exists()}
+            (tmp_path / PRIVATE / LEDGER).unlink()
+            words = (await gathered(tmp_path, vendor)).words
+            assert any("set aside" in word for word in words) == bool(bad)
+            kept = (tmp_path / PRIVATE / "damaged").iterdir()
+            assert {path.read_bytes() for path in kept} == bad
+            assert (await archive.verify(str(tmp_path))).exit_code == 0
+            is_valid_bag(tmp_path)
+            there = files(tmp_path)
+            assert {path.name: there[path.name] for path in lost[:2]} == {
+                path.name: good[path.name] for path in lost[:2]
+            }
+            assert there[f"{lost[2].name.removesuffix('.info.json')} r2.info.json"]
+
+    hastily(story())
