@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Collection
 from dataclasses import dataclass
 
-from archiver.core.model import Holding, Instant, Video, VideoId
-from archiver.core.sheet import BYTE_ORDER_MARK, Exact, row
-from archiver.core.summary import iso
+from archiver.core.model import Holding, Video, VideoId
+from archiver.core.sheet import BYTE_ORDER_MARK, Exact, Moment, row
 from archiver.records.info import PAGE_URL
 
 COLUMNS = (
-    "id", "title", "channel_id", "channel", "created", "added", "length_s", "bytes", "sha256",
-    "captions", "labels", "address", "path", "version", "archived_at", "vendor",
+    "id", "title", "channel_id", "channel", "created_utc", "added_utc", "length_s", "bytes", "sha256",
+    "captions", "labels", "address", "path", "version", "archived_utc", "vendor",
 )  # fmt: skip
 _CHUNK_LINES = 500
 
@@ -62,14 +61,9 @@ def _line(each: Inventoried, *, is_listed: bool) -> str:
     return row(
         (
             Exact(video.id), video.title, Exact(video.channel_id or ""),
-            video.channel_title, _moment(video.created_at), _moment(video.added_at), length_s,
+            video.channel_title, Moment.of(video.created_at), Moment.of(video.added_at), length_s,
             held.bytes, Exact(held.sha256), " ".join(each.captions), "; ".join(each.labels),
             Exact(f"{PAGE_URL}{video.id}"), Exact(held.path), held.version,
-            _moment(held.stored_at), state,
+            Moment.of(held.stored_at), state,
         )
     )  # fmt: skip
-
-
-def _moment(at: Instant | None) -> Exact | None:
-    text = iso(at)
-    return None if text is None else Exact(text)

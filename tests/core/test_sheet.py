@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archiver.core.model import Instant
 from archiver.core.naming import display
-from archiver.core.sheet import Exact, row
+from archiver.core.sheet import Exact, Moment, row
 
 STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"  # taken for the beginning of a formula
 
@@ -24,8 +25,9 @@ def read(line: str) -> list[str]:
 
 def test_texts_are_quoted_and_numbers_are_not() -> None:
     """Nothing is a cell, too; a number of a video stays a text."""
-    line = row(["007", 'a "b", c', None, "", 12, 1.5])
-    assert line == '"007","a ""b"", c",,"",12,1.5\r\n'
+    line = row([Exact("007"), 'a "b", c', None, "", 12, 1.5, Moment.of(Instant(86_399.9))])
+    assert line == '"007","a ""b"", c",,"",12,1.5,1970-01-01 23:59:59\r\n'
+    assert Moment.of(None) is None
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,20 @@ def test_texts_are_quoted_and_numbers_are_not() -> None:
 def test_a_formula_is_disarmed(title: str, cell: str) -> None:
     """By an apostrophe, where a spreadsheet would begin one; nowhere else."""
     assert read(row([title])) == [cell]
+
+
+@pytest.mark.parametrize(
+    ("title", "is_odd"),
+    [
+        ("007", True), ("12345678901234567890", True), ("1e5", True), ("1E-5", True),
+        ("2024-05-12", True), ("12.05.2024", True), ("1/2", True), ("10:30 ", True), ("5 %", True),
+        ("007 returns", False), ("12 May 2024", False), ("e5", False), ("1e", False), ("...", False),
+        ("%41b", False), ("\u0661", False),
+    ],
+)  # fmt: skip
+def test_a_title_of_digits_stays_a_title(title: str, is_odd: bool) -> None:
+    """A spreadsheet would make a number or a date of it, and lose its zeros or its order."""
+    assert read(row([title])) == ["'" * is_odd + title.strip()]
 
 
 @given(st.lists(st.text(), min_size=1))

@@ -71,7 +71,7 @@ def test_the_inventory_has_a_line_for_each_stored_version(tmp_path: Path) -> Non
     assert one["title"] == '\'=HYPERLINK("x") \u65e5\u672c'
     assert one["channel"] == "News; '+1"
     assert (one["id"], one["channel_id"], one["length_s"]) == ("7", "9", "12.5")
-    assert (one["created"], one["added"]) == ("1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z")
+    assert (one["created_utc"], one["added_utc"]) == ("1970-01-01 00:00:00", "1970-01-02 00:00:00")
     assert one["bytes"] == str(len(MP4))
     assert (one["captions"], one["labels"]) == ("en-00", "'=new")
     assert one["address"] == "https://video.ibm.com/recorded/7"
