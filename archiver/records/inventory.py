@@ -24,12 +24,14 @@ class Inventoried:
     """A stored version of a video, and what belongs to the video.
 
     Attributes:
+        length_s: what the vendor said of this version; the video's own is the last listing's.
         captions: the languages of its caption tracks.
         is_gone: the vendor answered that it no longer has the video.
     """
 
     video: Video
     holding: Holding
+    length_s: float | None = None
     captions: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     is_gone: bool = False
@@ -54,7 +56,7 @@ async def inventory(
 
 def _line(each: Inventoried, *, is_listed: bool) -> str:
     video, held = each.video, each.holding
-    length_s = video.length_s
+    length_s = each.length_s
     if length_s is not None and not abs(length_s) < float("inf"):
         length_s = None
     state = Exact("listed" if is_listed else "not listed")

@@ -48,8 +48,8 @@ def test_a_formula_is_disarmed(title: str, cell: str) -> None:
     [
         ("007", True), ("12345678901234567890", True), ("1e5", True), ("1E-5", True),
         ("2024-05-12", True), ("12.05.2024", True), ("1/2", True), ("10:30 ", True), ("5 %", True),
-        ("007 returns", False), ("12 May 2024", False), ("e5", False), ("1e", False), ("...", False),
-        ("%41b", False), ("\u0661", False),
+        ("007 returns", False), ("12 May 2024", False), ("e5", False), ("1e", False),
+        ("...", False), ("%41b", False), ("\u0661", False),
     ],
 )  # fmt: skip
 def test_a_title_of_digits_stays_a_title(title: str, is_odd: bool) -> None:

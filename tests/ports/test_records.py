@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import bagit
@@ -78,6 +79,22 @@ def test_the_inventory_has_a_line_for_each_stored_version(tmp_path: Path) -> Non
     assert (tmp_path / "archive" / one["path"]).read_bytes() == MP4
     assert (one["version"], one["vendor"]) == ("1", "listed")
     assert (other["channel_id"], other["length_s"], other["vendor"]) == ("", "", "not listed")
+
+
+def test_a_stored_version_keeps_the_length_with_which_it_was_asked_for(tmp_path: Path) -> None:
+    """The video was replaced by a longer one since: that is not what the file has."""
+
+    async def run() -> None:
+        with opened(tmp_path) as vault:
+            async with await ledger_in(tmp_path) as ledger:
+                await archived(vault, ledger, FILM)
+                longer = replace(FILM, size_bytes=99, length_s=3600.0)
+                await ledger.reconcile([longer], Instant(NOW + 1), "mp4")
+                await write_tag_files(vault, ledger, NOW)
+
+    asyncio.run(run())
+    (one,) = rows(tmp_path)
+    assert (one["version"], one["length_s"]) == ("1", "12.5")
 
 
 def test_records_belong_to_the_bag(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ from archiver.records.inventory import Inventoried
 # The vendor's own JSON is most of what is known of a video, and no line of ours needs it.
 _TOLD, _TOLD_WIDTH = rows.VIDEO_COLUMNS.removesuffix(", video.raw"), rows.VIDEO_WIDTH - 1
 _OTHER = "FROM holding AS other WHERE other.video_id = holding.video_id AND other.kind = 'caption'"
+_ASKED = (
+    "FROM job WHERE job.video_id = holding.video_id AND job.kind = holding.kind "
+    "AND job.variant = holding.variant AND job.version = holding.version"
+)
 _GONE = (
     "FROM job WHERE job.video_id = holding.video_id AND job.kind = 'video' AND job.state = 'gone'"
 )
@@ -29,6 +33,7 @@ def inventory(db: sqlite3.Connection, after: str) -> list[Inventoried]:
     """The next page of stored versions behind the path *after*, by path."""
     found = db.execute(
         f"SELECT {_TOLD}, {rows.HOLDING_COLUMNS}, "
+        f"(SELECT expected_s {_ASKED}), "
         "(SELECT raw FROM extra WHERE extra.video_id = holding.video_id AND name = ?), "
         f"(SELECT group_concat(other.variant) {_OTHER}), EXISTS (SELECT 1 {_GONE}) "
         "FROM holding JOIN video ON video.id = holding.video_id "
@@ -38,7 +43,8 @@ def inventory(db: sqlite3.Connection, after: str) -> list[Inventoried]:
     return [
         Inventoried(
             rows.video_of((*row[:_TOLD_WIDTH], "{}")),
-            rows.holding_of(row[_TOLD_WIDTH:-3]),
+            rows.holding_of(row[_TOLD_WIDTH:-4]),
+            length_s=row[-4],
             labels=labels(row[-3]) if row[-3] else (),
             captions=tuple(sorted(set((row[-2] or "").split(",")) - {""})),
             is_gone=bool(row[-1]),
