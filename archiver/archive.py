@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from archiver.chronicle import history, premis
     from archiver.doctor import Check, doctor
-    from archiver.forecast import PlanReport, plan
+    from archiver.expectation import PlanReport
+    from archiver.forecast import plan
     from archiver.login import Identity, Stored, login, logout, whoami
     from archiver.night import run
     from archiver.questions import CatalogueRow, StatusReport, catalogue, status
@@ -30,7 +31,8 @@ __all__ = [
 
 _ROOMS: Final = {
     "chronicle": ("history", "premis"), "doctor": ("Check", "doctor"),
-    "forecast": ("PlanReport", "plan"),
+    "expectation": ("PlanReport",),
+    "forecast": ("plan",),
     "login": ("Identity", "Stored", "login", "logout", "whoami"), "night": ("run",),
     "questions": ("CatalogueRow", "StatusReport", "catalogue", "status"),
     "run_options": ("RunOptions",), "upkeep": ("VerifyReport", "repair", "retry", "verify"),

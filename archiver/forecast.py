@@ -4,110 +4,31 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from archiver.account import Account
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.ledger import SqliteLedger
 from archiver.connecting import connected
-from archiver.core.extras import may_be_deleted
 from archiver.core.learning import Learnt
-from archiver.core.listing import Change, Known, listed, looks_replaced
-from archiver.core.model import NEVER, Instant, Job, JobState, Video, VideoId
+from archiver.core.listing import Known, is_unasked_replacement, listed
+from archiver.core.model import Job, JobState, Video, VideoId
 from archiver.core.naming import TEMPLATE, Names, file_name
-from archiver.core.summary import SCHEMA, ApiCalls, iso
 from archiver.deletion import ask, deleted_at
 from archiver.errors import ListingError, WeatherError
+from archiver.expectation import PlanReport
 from archiver.lister import Lister
 from archiver.observing import Observer, Watches
 from archiver.opening import template_of
+from archiver.ports import Clock
 from archiver.reading import has_ledger, reading, standing
 from archiver.run_options import RunOptions
 
 _RATE_GUESSED = 12.5e6  # 100 Mbit/s: what to say before any run has measured the line
 _NAMES_MOST = 5
 _PAGE = 1_000  # videos in memory at a time
-_CALLS_A_VIDEO = 2  # one request and, with what is learnt, about one poll
-
-
-@dataclass(slots=True)
-class PlanReport:
-    """What a run would do.  Bytes are what the listing says; unknown sizes are guessed."""
-
-    selected: int = 0
-    new: int = 0
-    changed: int = 0
-    archived: int = 0
-    parked: int = 0
-    bytes_to_fetch: int = 0
-    api_calls_expected: int = 0
-    seconds_expected: float = 0.0
-    disk_free: int | None = None
-    first_to_be_deleted: dict[str, Any] | None = None
-    names: list[str] = field(default_factory=list)
-    wanted: dict[VideoId, Video] = field(default_factory=dict)  # what is to be archived
-
-    def as_json(self) -> dict[str, Any]:
-        """The object of ``plan --json``."""
-        return {
-            "schema": SCHEMA,
-            "videos": {
-                "selected": self.selected, "new": self.new, "changed": self.changed,
-                "archived": self.archived, "parked": self.parked,
-            },
-            "bytes_to_fetch": self.bytes_to_fetch,
-            "api_calls_expected": self.api_calls_expected,
-            "seconds_expected": self.seconds_expected,
-            "disk": {"free": self.disk_free, "needed": self.bytes_to_fetch},
-            "first_to_be_deleted": self.first_to_be_deleted,
-            "names_preview": self.names,
-        }  # fmt: skip
-
-    def take(self, change: Change, before: Known | None, video: Video, typical_bytes: int) -> None:
-        """Count one listed video in, by what a run would make of it."""
-        job = change.job or (before.job if before else None)
-        if job is not None:
-            self.add(change.word, job, video, typical_bytes)
-
-    def add(self, word: str, job: Job, video: Video, typical_bytes: int) -> None:
-        """Count one selected video in."""
-        self.selected += 1
-        if word == "changed":
-            self.changed += 1
-        elif job.state is JobState.ARCHIVED:
-            self.archived += 1
-            return
-        elif job.state in (JobState.GONE, JobState.SKIPPED):
-            return
-        elif job.state is JobState.PARKED:
-            self.parked += 1
-        else:
-            self.new += 1
-        size = typical_bytes if job.size_bytes is None else job.size_bytes
-        self.bytes_to_fetch += max(0, size - job.saved.bytes)
-        self.wanted[video.id] = video
-        self.date(video.id, job.delete_at)
-
-    def date(self, number: VideoId, at: Instant) -> None:
-        """The vendor deletes a video that is not archived yet."""
-        known = self.first_to_be_deleted
-        if at != NEVER and (known is None or str(iso(at)) < str(known["at"])):
-            title = self.wanted[number].title
-            self.first_to_be_deleted = {"video": str(number), "title": title, "at": iso(at)}
-
-    def undated(self, now: Instant) -> list[VideoId]:
-        """What is to be archived and may have a date of deletion, oldest first."""
-        young = [video for video in self.wanted.values() if may_be_deleted(video, now)]
-        young.sort(key=lambda video: video.added_at or video.created_at or NEVER)
-        return [video.id for video in young]
-
-    def expect_calls(self, made: ApiCalls) -> None:
-        """A run makes the calls that were made for the plan, and those for each file."""
-        files = self.new + self.changed + self.parked
-        self.api_calls_expected = made.list + made.extras + _CALLS_A_VIDEO * files
 
 
 async def plan(dest: str, account: Account, options: RunOptions, observer: Observer) -> PlanReport:
@@ -116,14 +37,11 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
     Raises:
         ArchiverError: the listing cannot be had, or cannot be believed.
     """
-    clock, learnt, report = SystemClock(), Learnt(options.downloads), PlanReport()
+    clock = SystemClock()
     async with (
         _known(dest) as ledger,
         connected(account, clock, requests=options.requests) as to,
     ):
-        kept = await ledger.meta_get("learnt") if ledger else None
-        if kept is not None:
-            learnt.remember(json.loads(kept))
         if isinstance(observer, Watches):
             observer.watch(to.vendor.troubles)
         lister = Lister(to.vendor, ledger, clock, observer, options.variant, takes_notes=False)
@@ -131,30 +49,104 @@ async def plan(dest: str, account: Account, options: RunOptions, observer: Obser
             options.sources, options.filter,
             accept_shrunk=options.accept_shrunk, whole=options.full_listing,
         )  # fmt: skip
-        preview = await _Preview.of(ledger, options)
+        planning = await _Planning.of(ledger, options, clock)
         try:
             async for batch in batches:
-                known = await ledger.known([v.id for v in batch], options.variant) if ledger else {}
-                for video in batch:
-                    before = known.get(video.id)
-                    change = listed(before, video, clock.now(), options.variant)
-                    report.take(change, before, video, learnt.typical_bytes)
-                await preview.add(report.names, [v for v in batch if v.id not in known])
-            if ledger is not None:
-                await _remember(report, lister.remembered, ledger, options, learnt)
+                await planning.take(batch)
+            await planning.remember(lister.remembered)
         except WeatherError as weather:
             raise ListingError(
                 f"The vendor cannot be reached ({weather}).", "Try again later."
             ) from weather
+        await planning.doubt(observer)
+        report = planning.report
         undated = report.undated(clock.now())
         for number, raw in (await ask(to.vendor.extras, undated, options.requests)).items():
             report.date(number, deleted_at(raw))
-        report.expect_calls(to.calls)
-    _doubt(report, options, observer)
+        report.expect_calls(to.calls, options, clock.now())
     report.disk_free = _free_bytes(dest)
-    rate = learnt.meter.rate_bytes_s or _RATE_GUESSED
+    rate = planning.learnt.meter.rate_bytes_s or _RATE_GUESSED
     report.seconds_expected = round(report.bytes_to_fetch / rate, 1)
     return report
+
+
+class _Planning:
+    """Compares what is listed with the ledger, which it only reads."""
+
+    def __init__(
+        self, ledger: SqliteLedger | None, options: RunOptions, clock: Clock, preview: _Preview
+    ) -> None:
+        self._ledger, self._options, self._clock = ledger, options, clock
+        self._preview = preview
+        self.learnt, self.report = Learnt(options.downloads), PlanReport()
+        self._recorded = 0  # replaced videos that an earlier run found
+
+    @classmethod
+    async def of(cls, ledger: SqliteLedger | None, options: RunOptions, clock: Clock) -> _Planning:
+        """Begin, with what earlier runs learnt.
+
+        Raises:
+            SettingsError: the archive's videos are called by another template already.
+        """
+        planning = cls(ledger, options, clock, await _Preview.of(ledger, options))
+        kept = await ledger.meta_get("learnt") if ledger else None
+        if kept is not None:
+            planning.learnt.remember(json.loads(kept))
+        return planning
+
+    async def take(self, batch: Sequence[Video]) -> None:
+        """Count listed videos in, by what a run would make of them."""
+        known, now = await self._known([video.id for video in batch]), self._clock.now()
+        fresh, stored = [], []
+        for video in batch:
+            before = known.get(video.id)
+            change = listed(before, video, now, self._options.variant)
+            job = change.job or (before.job if before else None)
+            if job is None:
+                continue
+            if change.word == "new":  # one that is still being recorded is left for another night
+                fresh.append(video)
+            if job.state is JobState.ARCHIVED:
+                stored.append(video)
+            self._add(job, video, before)
+        await self._preview.add(self.report.names, fresh)
+        await self._expect_rounds(stored)
+
+    async def remember(self, ids: Sequence[VideoId]) -> None:
+        """Count in what no page named, since the listings were left before."""
+        for first in range(0, len(ids), _PAGE):
+            page = (await self._known(ids[first : first + _PAGE])).values()
+            for known in page:
+                self._add(known.job, known.video, known)
+            await self._expect_rounds(
+                [known.video for known in page if known.job.state is JobState.ARCHIVED]
+            )
+
+    async def doubt(self, observer: Observer) -> None:
+        """Leave what looks replaced as a run does, where it is too much to be true; say so."""
+        if self._ledger is None or self._options.accept_replaced:
+            return
+        counts = await self._ledger.all_counts(self._options.variant)
+        archived = counts.get(JobState.ARCHIVED, 0) + self._recorded
+        if self.report.doubt(archived):
+            observer.said(
+                f"{self.report.held} of {archived} archived videos look replaced: "
+                "a run leaves them, unless with --accept-replaced", warning=True,
+            )  # fmt: skip
+
+    async def _known(self, ids: Sequence[VideoId]) -> Mapping[VideoId, Known]:
+        return await self._ledger.known(ids, self._options.variant) if self._ledger else {}
+
+    def _add(self, job: Job, video: Video, before: Known | None) -> None:
+        if before is not None and before.job.key == job.key and is_unasked_replacement(job):
+            self._recorded += 1
+        self.report.add(job, video, self.learnt.typical_bytes)
+
+    async def _expect_rounds(self, stored: Sequence[Video]) -> None:
+        if self._ledger is not None and self._options.extras:
+            jobs = await self._ledger.extras_jobs([video.id for video in stored])
+            refresh = self._options.refresh
+            self.report.expect_rounds(stored, jobs, self._clock.now(), refresh=refresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,26 +180,6 @@ class _Preview:
         folder = kept or self.names.channel_folder(number, video.channel_title)
         place = self.names.place_for(video, folder)
         return f"{place.folder}/{file_name(place.stem, 'video', self.variant, 1)}"
-
-
-async def _remember(
-    report: PlanReport, ids: Sequence[VideoId], ledger: SqliteLedger, options: RunOptions,
-    learnt: Learnt,
-) -> None:  # fmt: skip
-    """Count in what no page named, since the listings were left before."""
-    for first in range(0, len(ids), _PAGE):
-        page = await ledger.known(ids[first : first + _PAGE], options.variant)
-        for known in page.values():
-            report.add("same", known.job, known.video, learnt.typical_bytes)
-
-
-def _doubt(report: PlanReport, options: RunOptions, observer: Observer) -> None:
-    stored = report.archived + report.changed
-    if looks_replaced(report.changed, stored) and not options.accept_replaced:
-        observer.said(
-            f"{report.changed} of {stored} archived videos look replaced: "
-            "a run leaves them, unless with --accept-replaced", warning=True,
-        )  # fmt: skip
 
 
 @asynccontextmanager

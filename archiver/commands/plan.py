@@ -71,7 +71,7 @@ def lines(answer: Mapping[str, Any]) -> Iterable[str]:
         f"{videos['parked']:,} parked."
     )
     yield f"  to download   {size(answer['bytes_to_fetch'])}"
-    yield f"  API calls     about {answer['api_calls_expected']:,}"
+    yield f"  API calls     about {answer['api_calls_expected']:,}{_for_extras(answer)}"
     if answer["seconds_expected"] is not None:
         yield f"  time          about {span(answer['seconds_expected'])}"
     if disk["free"] is not None:
@@ -81,6 +81,12 @@ def lines(answer: Mapping[str, Any]) -> Iterable[str]:
     if first := answer["first_to_be_deleted"]:
         title = safe(first["title"])
         yield f"The vendor deletes {first['video']} ({title}) first: {local(first['at'])}."
+
+
+def _for_extras(answer: Mapping[str, Any]) -> str:
+    """How many captions there are to fetch, nobody knows before their lists are here."""
+    count = answer["extras_calls_expected"]
+    return f", {count:,} of them for extras; one more for each caption" if count else ""
 
 
 def names(answer: Mapping[str, Any]) -> Iterable[str]:

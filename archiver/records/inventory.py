@@ -13,8 +13,8 @@ from archiver.core.sheet import BYTE_ORDER_MARK, Exact, Moment, row
 from archiver.records.info import PAGE_URL
 
 COLUMNS = (
-    "id", "title", "channel_id", "channel", "created_utc", "added_utc", "length_s", "bytes", "sha256",
-    "captions", "labels", "address", "path", "version", "archived_utc", "vendor",
+    "id", "title", "channel_id", "channel", "created_utc", "added_utc", "length_s", "bytes",
+    "sha256", "captions", "labels", "address", "path", "version", "archived_utc", "vendor",
 )  # fmt: skip
 _CHUNK_LINES = 500
 

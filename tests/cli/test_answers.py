@@ -60,6 +60,7 @@ def test_a_plan_warns_of_a_small_disk_and_of_what_goes_first() -> None:
     answer: dict[str, Any] = {
         "videos": {"selected": 1200, "new": 12, "changed": 1, "archived": 1187, "parked": 0},
         "bytes_to_fetch": 2**31, "api_calls_expected": 26, "seconds_expected": 600,
+        "extras_calls_expected": 11,
         "disk": {"free": 2**30, "needed": 2**31},
         "first_to_be_deleted": {"video": "7", "title": EVIL, "at": "2026-12-01T00:00:00Z"},
     }  # fmt: skip
@@ -67,6 +68,7 @@ def test_a_plan_warns_of_a_small_disk_and_of_what_goes_first() -> None:
     assert "1,200 videos selected: 12 new, 1 changed, 1,187 archived" in told
     assert "2.0 GiB needed, 1.0 GiB free" in told
     assert "too small" in told
+    assert "about 26, 11 of them for extras; one more for each caption" in told
     assert "\x1b" not in told
     answer |= {"disk": {"free": None, "needed": 0}, "first_to_be_deleted": None}
     assert len(list(plan.lines(answer | {"seconds_expected": None}))) == 3

@@ -17,11 +17,13 @@ import pytest
 from archiver import archive
 from archiver.adapters.places import PRIVATE
 from archiver.core.model import Holding, Instant, VideoId
+from archiver.core.selection import AccountSource
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator
 from archiver.opening import changing
 from archiver.reading import LEDGER, reading
-from tests.hasty import Watcher, emulator, hastily, night, surroundings
+from archiver.run_options import RunOptions
+from tests.hasty import Watcher, account_of, emulator, hastily, night, surroundings
 
 SMALL = (15_500, 60_000)
 DAY_S = 86_400.0
@@ -102,6 +104,43 @@ def test_everything_that_belongs_to_a_video_comes_with_it(tmp_path: Path) -> Non
 
     hastily(story())
     bagit.Bag(str(tmp_path)).validate()
+
+
+async def planned(dest: Path, vendor: Emulator, **options: Any) -> Any:
+    wanted = RunOptions(sources=(AccountSource(),), **options)
+    return await archive.plan(str(dest), account_of(vendor), wanted, Watcher())
+
+
+def test_a_plan_knows_how_many_calls_extras_will_take(tmp_path: Path) -> None:
+    """All but those that the answers themselves lead to: captions, playlists, names of fields."""
+
+    async def story() -> None:
+        async with emulator(
+            videos=12, size=SMALL, channels=2, playlists=3, newest_at=int(NEW_S) - 3600
+        ) as vendor:
+            finished(vendor)
+            videos, account = vendor.world.account.videos.values(), vendor.world.account
+            texts = sum(len(video.captions) for video in videos)
+            later = texts + any(video.metadata for video in videos)
+            assert texts, "else the test proves nothing"
+            plan = await planned(tmp_path, vendor)
+            first = await gathered(tmp_path, vendor)
+            assert first.api_calls.extras == (
+                plan.extras_calls_expected + later + len(account.playlists)
+            )
+            assert (await planned(tmp_path, vendor)).extras_calls_expected == 0
+            await asyncio.sleep(DAY_S)
+            plan = await planned(tmp_path, vendor)
+            again = await gathered(tmp_path, vendor)
+            assert again.archived == 0
+            assert again.api_calls.extras == plan.extras_calls_expected + later
+            assert (await planned(tmp_path, vendor, extras=False)).extras_calls_expected == 0
+            whole = await planned(tmp_path, vendor, refresh=True)
+            assert whole.extras_calls_expected > 12
+            few = await planned(tmp_path, vendor, refresh=True, extras_calls=5)
+            assert few.extras_calls_expected == 5
+
+    hastily(story())
 
 
 def test_a_caption_that_is_finished_later_comes_alone(tmp_path: Path) -> None:

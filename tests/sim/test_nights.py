@@ -19,6 +19,7 @@ from archiver.core.listing import HELD
 from archiver.core.model import NEVER, JobState, VideoId
 from archiver.core.selection import AccountSource, Filter, VideoSource
 from archiver.core.summary import Summary
+from archiver.emulator.server import Emulator
 from archiver.run_options import RunOptions
 from tests.hasty import Unplugged, Watcher, account_of, emulator, hastily, night, surroundings
 
@@ -263,6 +264,27 @@ def test_a_listing_that_lost_half_is_refused_until_it_is_accepted(tmp_path: Path
     hastily(story())
 
 
+async def planning(dest: Path, vendor: Emulator, watcher: Watcher, **options: Any) -> Any:
+    wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
+    return await archive.plan(str(dest), account_of(vendor), wanted, watcher)
+
+
+def test_a_plan_names_no_video_that_is_still_being_recorded(tmp_path: Path) -> None:
+    """It would not be fetched either."""
+
+    async def story() -> None:
+        async with emulator(videos=3, size=SMALL, channels=1) as vendor:
+            growing, *whole = vendor.world.account.videos.values()
+            growing.recording = True
+            told = (await planning(tmp_path / "none", vendor, Watcher())).as_json()
+            assert (told["videos"]["selected"], told["videos"]["new"]) == (3, 2)
+            names = sorted(int(path.rpartition("[")[2].partition("]")[0])
+                           for path in told["names_preview"])  # fmt: skip
+            assert names == sorted(video.id for video in whole)
+
+    hastily(story())
+
+
 def test_an_archive_that_looks_replaced_is_left_until_it_is_accepted(tmp_path: Path) -> None:
     """A vendor that counts sizes anew looks like this; what is new is archived all the same."""
 
@@ -275,6 +297,15 @@ def test_an_archive_that_looks_replaced_is_left_until_it_is_accepted(tmp_path: P
             vendor.world.add_video(title="New and as it should be")
             for fresh in (1, 0):
                 watcher = Watcher()
+                planned = await planning(tmp_path, vendor, watcher)
+                assert (planned.new, planned.changed, planned.held) == (fresh, 4, 4)
+                (said,) = watcher.words
+                assert f"4 of {13 - fresh} archived videos look replaced" in said
+                let = await planning(tmp_path, vendor, watcher, accept_replaced=True)
+                assert (let.new, let.changed, let.held) == (fresh, 4, 0)
+                assert let.bytes_to_fetch - planned.bytes_to_fetch == 4 * 70_000
+                assert let.api_calls_expected - planned.api_calls_expected == 4 * 2
+                assert len(watcher.words) == 1
                 held = await night(tmp_path, vendor, watcher)
                 assert (held.exit_code, held.outcome) == (1, "partial")
                 assert (held.archived, held.remaining, held.gone) == (fresh, 4, 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from archiver.adapters.ledger import rows
 from archiver.core import rounds
@@ -86,6 +86,20 @@ def due(db: sqlite3.Connection, now: Instant, *, refresh: bool) -> list[Job]:
         (refresh, now),
     )
     return [rows.job_of(row) for row in found]
+
+
+def jobs(db: sqlite3.Connection, ids: Sequence[VideoId]) -> Mapping[VideoId, Job]:
+    """The newest round of each video that had one, whatever the selection."""
+    found: dict[VideoId, Job] = {}
+    for video_id in ids:
+        row = db.execute(
+            f"SELECT {rows.JOB_COLUMNS} FROM main.job WHERE video_id = ? AND kind = 'extras' "
+            "AND variant = 'extras' ORDER BY version DESC LIMIT 1",
+            (video_id,),
+        ).fetchone()
+        if row is not None:
+            found[video_id] = rows.job_of(row)
+    return found
 
 
 def renew(db: sqlite3.Connection, jobs: Iterable[Job], now: Instant, *, refresh: bool) -> int:

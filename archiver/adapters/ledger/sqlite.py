@@ -172,6 +172,10 @@ class SqliteLedger(Reader):
             begun += count
         return begun
 
+    async def extras_jobs(self, ids: Sequence[VideoId]) -> Mapping[VideoId, Job]:
+        """The newest round of extras of each video that had one, whatever the selection."""
+        return await self._writer.read(functools.partial(extras.jobs, ids=ids))
+
     async def keep_answer(self, video_id: int, name: str, raw: str, at: Instant) -> None:
         """Keep what was answered about a video's or a channel's extras, as JSON."""
         await self._writer.write(
