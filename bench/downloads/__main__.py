@@ -14,7 +14,7 @@ from bench.downloads import memory, peers, table
 from bench.downloads.corpus import CORPORA, Corpus, File, make
 from bench.downloads.peers import Task, Tool
 from bench.downloads.places import Places, places
-from bench.downloads.rounds import Outcome, play
+from bench.downloads.rounds import Outcome, play, start_s
 from bench.downloads.server import Server, serving
 from bench.downloads.warm import warm
 
@@ -59,6 +59,17 @@ class Bench:
     server: Server
     lists: Path
     failed: bool = False
+
+    def starts(self, corpus: Corpus) -> None:
+        """What is in each of our rows before the first byte and after the last one."""
+        task, rounds = self.task(corpus, "http", (), self.where.disk), self.given.rounds
+        for kind in peers.OURS:
+            tool = peers.ours(kind)
+            wall_s, cpu_s = start_s(task, tool, rounds)
+            print(
+                f"{tool.name}, nothing to download: {wall_s:.2f} s, CPU {cpu_s:.2f} s", flush=True
+            )
+        print()
 
     def compare(self, corpus: Corpus, scheme: str, files: Sequence[File]) -> None:
         """The tables of one corpus by one scheme."""
@@ -117,6 +128,7 @@ def main() -> int:
     ):
         bench = Bench(given, where, tools, server, Path(home) / "lists")
         if set(given.work.split(",")) - {"memory"}:
+            bench.starts(corpora[0])
             for corpus in corpora:
                 for scheme in given.schemes.split(","):
                     bench.compare(corpus, scheme, files[corpus.name])

@@ -14,8 +14,9 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 from bench.downloads import processes
 from bench.downloads.corpus import File
@@ -59,6 +60,16 @@ def _once(task: Task, tool: Tool, number: int, server: Server, outcome: Outcome)
     outcome.measured.append((number, Measured(
         tool.name, tool.is_peer, cost.wall_s, cost.user_s, cost.sys_s, server_s, cost.peak_mib
     )))  # fmt: skip
+
+
+def start_s(task: Task, tool: Tool, rounds: int) -> tuple[float, float]:
+    """The median wall and CPU of *tool* with nothing to download: its start and its end."""
+    idle, costs = replace(task, files=()), []
+    idle.write()
+    for _ in range(rounds):
+        clear(idle.out)
+        costs.append(processes.run(idle.words(tool), idle.lists / "said", LIMIT_S))
+    return median(cost.wall_s for cost in costs), median(cost.cpu_s for cost in costs)
 
 
 def order(tools: Sequence[Tool], number: int) -> list[Tool]:
