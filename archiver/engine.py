@@ -117,7 +117,7 @@ class Engine:
             for step in todo.steps:
                 self._busy[step.key] = step
                 tasks.start_soon(self._work, step, name=f"{type(step).__name__} {step.key}")
-            self._learnt.planned(idle=self._at_work()[Fetch] < self._downloads)
+            self._learnt.planned(now, idle=self._at_work()[Fetch] < self._downloads)
             ending = self._ending(todo, now)
             if ending is Ending.WAITED and await self._looks_once_more(now):
                 continue

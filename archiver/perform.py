@@ -224,7 +224,7 @@ class Hands:
             return events.Corrupt(self._clock.now(), problem, self._retry_at(job), sha256)
         if problem is not None:
             met("D37")
-        self._learnt.fetched(saved.bytes)
+        self._learnt.fetched(saved.bytes, job.asked_at)
         return events.Fetched(saved, sha256, problem or "")
 
     async def _is_all_there_is(self, job: Job, saved: Saved, sha256: str) -> bool:

@@ -16,7 +16,10 @@ UNKNOWN_SIZE = 1 << 30  # three hours of video are 2 to 2.6 GB; most are shorter
 _SAMPLES = 200  # enough for a stable percentile, few enough to follow a change within a night
 _FRESH_SHARE = 0.2  # an address first seen this soon after the last "not yet" shows its window
 _LOOKING_S = 300.0  # the longest pause between two looks, unless the first one is known to be later
-_GENERATION_QUANTILE = 0.8  # four first polls in five find their file: few calls, little waiting
+_FOUND_SHARE = 0.8  # four first looks in five find their file: few calls, little waiting
+_SOME = 8  # generation times from which a first guess may be made and corrected
+_STEP = 0.1  # how much one look corrects it: a few dozen follow a vendor that became slower
+_ON_TIME = 1.3  # a look that was so many times too early or too late tells nothing about it
 
 
 class Meter:
@@ -79,9 +82,9 @@ class Learnt:
         self.meter = Meter()
         self.window_s = DAY_S
         self._generation: deque[float] = deque(maxlen=_SAMPLES)
+        self._first_look_s: float | None = None
         self._sizes: deque[int] = deque(maxlen=_SAMPLES)
-        self.slots_idle = True  # since the last file came, a download could have begun and none was
-        self._came = False  # a file, since the last plan
+        self._idle_at = NOW  # when a download could have begun last, and there was none to begin
         self._crowded_at = NOW
         self._cap = float(slots)  # files that may be outstanding: slow start, as TCP's
 
@@ -95,8 +98,12 @@ class Learnt:
         if job.asked_at is None or job.asked_at > now or job.link is not None:
             return
         looked_at = job.asked_at if job.pending_at is None else job.pending_at
-        if now - looked_at <= 1.1 * max(_LOOKING_S, self.generation_s or 0.0):
-            self.generated(now - job.asked_at, looked_at - job.asked_at)
+        usual_s, seen_s = self.generation_s or 0.0, looked_at - job.asked_at
+        soon_s = 1.1 * max(_LOOKING_S, usual_s)
+        # Who was still pending when a look came, and then not seen for long, was a slow one.
+        is_slow = job.polls > 0 and seen_s >= 0.5 * max(1.0, usual_s)
+        if is_slow or now - looked_at <= soon_s:
+            self.generated(min(now - job.asked_at, seen_s + soon_s), seen_s)
         window_s = link.expires_at - now
         if link.expires_at != NEVER and now - looked_at < _FRESH_SHARE * window_s:
             self.window(window_s)
@@ -108,14 +115,28 @@ class Learnt:
         """
         self._generation.append(max(0.0, (after_s + not_before_s) / 2))
 
+    def looked(self, after_s: float, *, found: bool) -> None:
+        """The first look at a file, *after_s* after it was asked for, found it or did not.
+
+        How long files take shows only between two looks, and the middle of the two moves with
+        them; whether looks find their file does not.  One that comes late and finds it tells
+        nothing of the right time, one that does not find it tells all the more.
+        """
+        first_s = self.generation_s
+        if first_s is None or len(self._generation) < _SOME:
+            return
+        if first_s / _ON_TIME <= after_s and (not found or after_s <= first_s * _ON_TIME):
+            change = _FOUND_SHARE - 1.0 if found else _FOUND_SHARE
+            self._first_look_s = first_s * (1.0 + _STEP * change)
+
     @property
     def generation_s(self) -> float | None:
         """When most files are ready, since their POST; None while nothing is known."""
-        if not self._generation:
-            return None
+        if self._first_look_s is not None or not self._generation:
+            return self._first_look_s
         # Of a few, the slowest must not set the pace for all: n - 1.
         ordered = sorted(self._generation)
-        return ordered[int(_GENERATION_QUANTILE * (len(ordered) - 1))]
+        return ordered[int(_FOUND_SHARE * (len(ordered) - 1))]
 
     def window(self, seconds: float) -> None:
         """An address that had just been made lives *seconds*: the shortest one counts."""
@@ -124,23 +145,20 @@ class Learnt:
         self.window_s = min(self.window_s, seconds)
         self.meter.span_s = min(60.0, max(1.0, self.window_s / 2))
 
-    def planned(self, *, idle: bool) -> None:
-        """A plan was made; *idle*: there are more slots than downloads to begin.
+    def planned(self, now: Instant, *, idle: bool) -> None:
+        """A plan was made at *now*; *idle*: there are more slots than downloads to begin."""
+        if idle:
+            self._idle_at = now
 
-        What counts is the time between two files: with a single slot, nothing is ever idle in the
-        moment in which a file comes.
-        """
-        self.slots_idle = idle or (self.slots_idle and not self._came)
-        self._came = False
+    def fetched(self, size_bytes: int, asked_at: Instant | None) -> None:
+        """A file came in time: one more may be outstanding, if the line could have used it.
 
-    def fetched(self, size_bytes: int) -> None:
-        """A file came in time: one more may be outstanding, if the line could use it.
-
-        While every slot is at work, more would only cost planning, and time that addresses lose.
+        It could where a slot was idle at any time since the file was asked for: then asking for
+        more would have filled it, whether the vendor, the calls or the cap held that up.  While
+        every slot is at work, more would only cost time that addresses lose.
         """
         self._sizes.append(size_bytes)
-        self._came = True
-        if self.slots_idle:
+        if asked_at is None or self._idle_at >= asked_at:
             self._cap += 1
 
     def crowded(self, now: Instant) -> None:
@@ -184,6 +202,7 @@ class Learnt:
         """
         return {
             "generation": [round(s, 3) for s in self._generation],
+            "first_look": self._first_look_s,
             "sizes": list(self._sizes),
             "rate": self.meter.rate_bytes_s,
         }
@@ -195,6 +214,8 @@ class Learnt:
         """
         self._generation.extend(_numbers(kept.get("generation")))
         self._sizes.extend(int(n) for n in _numbers(kept.get("sizes")))
+        for first_look_s in _numbers([kept.get("first_look")]):
+            self._first_look_s = first_look_s
         for rate in _numbers([kept.get("rate")]):
             self.meter.remember(rate)
 

@@ -28,6 +28,8 @@ def heard(
         learnt: takes in what the answer shows of the vendor's habits.
         posted: it is the answer to a POST, not to a poll.
     """
+    if not posted and job.polls == 0 and job.state is JobState.REQUESTED and job.link is None:
+        _first_look(job, answer, now, learnt)
     match answer.status:
         case Readiness.PENDING:
             return _pending(job, answer.said, now, learnt, policy, posted=posted)
@@ -46,6 +48,11 @@ def heard(
             if job.link is not None:  # it was there, and is no more
                 learnt.late()
             return unavailable(job, "the vendor no longer prepares the file", now, policy)
+
+
+def _first_look(job: Job, answer: Downloadable, now: Instant, learnt: Learnt) -> None:
+    if job.asked_at is not None and answer.status is not Readiness.UNAVAILABLE:
+        learnt.looked(now - job.asked_at, found=answer.status is Readiness.AVAILABLE)
 
 
 def unavailable(job: Job, reason: str, now: Instant, policy: Policy) -> Event:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -92,11 +93,12 @@ def test_a_cold_start_doubles_with_each_round_and_halves_when_late() -> None:
     """As TCP's slow start: one file a slot, then what the line carries."""
     learnt = Learnt(4)
     assert learnt.files_most == 4
+    learnt.planned(at(0), idle=True)
     for _ in range(4):
-        learnt.fetched(10)
+        learnt.fetched(10, at(0))
     assert learnt.files_most == 8
-    learnt.slots_idle = False
-    learnt.fetched(10)
+    learnt.planned(at(2), idle=False)
+    learnt.fetched(10, at(1))
     assert learnt.files_most == 8, "where every slot is at work, more are of no use"
     learnt.late()
     assert learnt.files_most == 4
@@ -105,16 +107,16 @@ def test_a_cold_start_doubles_with_each_round_and_halves_when_late() -> None:
     assert learnt.files_most == 1
 
 
-def test_one_slot_that_waits_between_its_files_asks_for_more() -> None:
-    """In the moment in which its file comes it is at work, and was idle all the same."""
+def test_a_line_that_was_idle_while_a_file_was_made_asks_for_more() -> None:
+    """In the moment in which files come all slots are at work: the hour before counts as well."""
     learnt = Learnt(1)
-    learnt.fetched(10)
-    for idle in (True, False, False):  # waiting, then a download, then something else
-        learnt.planned(idle=idle)
-    learnt.fetched(10)
-    assert learnt.files_most == 3
-    learnt.planned(idle=False)  # the next one began at once
-    learnt.fetched(10)
+    for seconds, idle in ((5, True), (6, False), (7, False)):  # waiting, then downloads
+        learnt.planned(at(seconds), idle=idle)
+    learnt.fetched(10, at(4))
+    assert learnt.files_most == 2
+    learnt.fetched(10, at(6))  # asked for when the line was busy, and it stayed so
+    assert learnt.files_most == 2
+    learnt.fetched(10, None)  # nobody knows since when
     assert learnt.files_most == 3
 
 
@@ -132,7 +134,7 @@ def test_an_unknown_size_is_taken_for_a_large_one() -> None:
     learnt = Learnt(4)
     assert learnt.typical_bytes == 1 << 30
     for size in range(1, 11):
-        learnt.fetched(size)
+        learnt.fetched(size, None)
     assert learnt.typical_bytes == 10
 
 
@@ -140,9 +142,12 @@ def test_what_was_learnt_is_kept_for_the_next_run() -> None:
     """Through JSON and back."""
     one, two = Learnt(4), Learnt(4)
     one.generated(3.0, 1.0)
-    one.fetched(77)
+    one.fetched(77, None)
     one.window(100.0)
     one.meter.remember(5.0)
+    for _ in range(8):
+        one.generated(4.0, 4.0)
+    one.looked(4.0, found=False)
     two.remember(json.loads(json.dumps(one.as_json())))
     assert two.as_json() == one.as_json()
     assert two.window_s == 86_400, "one odd address must not hold back every night to come"
@@ -151,7 +156,7 @@ def test_what_was_learnt_is_kept_for_the_next_run() -> None:
 ANYTHING = st.none() | st.text() | st.floats() | st.lists(st.none() | st.floats())
 
 
-@given(st.dictionaries(st.sampled_from(["generation", "sizes", "rate"]), ANYTHING))
+@given(st.dictionaries(st.sampled_from(["generation", "first_look", "sizes", "rate"]), ANYTHING))
 def test_nonsense_that_was_kept_is_passed_over(kept: dict[str, object]) -> None:
     """It is advice, not a record."""
     learnt = Learnt(4)
@@ -185,6 +190,10 @@ def test_a_version_that_nobody_looked_at_tells_nothing_of_how_long_it_took() -> 
     learnt.first_seen(last_night, replace(LINK, expires_at=at(1003)), at(3))
     assert learnt.generation_s == 2
     assert learnt.window_s == 1000
+    looked_at = replace(last_night, asked_at=at(0), pending_at=at(300), polls=2)
+    slow = Learnt(4)
+    slow.first_seen(looked_at, LINK, at(86_000))
+    assert slow.generation_s == pytest.approx(300 + 330 / 2), "it took longer than that, surely"
     learnt.first_seen(replace(last_night, link=LINK), LINK, at(100))
     assert learnt.generation_s == 2, "an address that was refused is not a new one"
 
@@ -236,7 +245,7 @@ def test_only_the_last_two_hundred_are_looked_at() -> None:
     learnt = Learnt(4)
     for size, seconds in ((10**9, 500.0), (10, 0.5)):
         for _ in range(200):
-            learnt.fetched(size)
+            learnt.fetched(size, None)
             learnt.generated(seconds, seconds)
     assert learnt.typical_bytes == 10
     assert learnt.generation_s == 0.5
@@ -260,7 +269,8 @@ def test_what_is_kept_is_short_and_sensible() -> None:
     """Milliseconds; and no number that nothing could have measured."""
     learnt = Learnt(4)
     learnt.remember({"generation": [0.51234, 0, -1, 1e15, "x"], "sizes": [7]})
-    assert learnt.as_json() == {"generation": [0.512], "sizes": [7], "rate": None}
+    kept = {"generation": [0.512], "first_look": None, "sizes": [7], "rate": None}
+    assert learnt.as_json() == kept
 
 
 def test_a_crowd_halves_the_downloads_at_a_time_once() -> None:
@@ -272,3 +282,64 @@ def test_a_crowd_halves_the_downloads_at_a_time_once() -> None:
     for seconds in (2, 4, 6, 8):
         learnt.crowded(at(seconds))
     assert learnt.slots == 1
+
+
+def made_in(seconds: float) -> Learnt:
+    """Eight files took so long: from then on looks tell."""
+    learnt = Learnt(4)
+    for _ in range(8):
+        learnt.generated(seconds, seconds)
+    return learnt
+
+
+def test_a_look_corrects_when_the_next_one_comes() -> None:
+    """Four that found their file weigh as much as one that did not."""
+    learnt = made_in(100.0)
+    learnt.looked(100.0, found=True)
+    assert learnt.generation_s == pytest.approx(98)
+    learnt.looked(98.0, found=False)
+    assert learnt.generation_s == pytest.approx(98 * 1.08)
+    assert learnt.as_json()["first_look"] == learnt.generation_s
+
+
+@pytest.mark.parametrize(
+    ("after_s", "found", "tells"),
+    [(76, True, False), (77, True, True), (130, True, True), (131, True, False),
+     (76, False, False), (77, False, True), (9000, False, True)],
+)  # fmt: skip
+def test_only_a_look_that_came_on_time_tells_of_that_time(
+    after_s: float, found: bool, tells: bool
+) -> None:
+    """After an hour without calls nearly all is there; what still is not, was not at its time."""
+    learnt = made_in(100.0)
+    learnt.looked(after_s, found=found)
+    assert (learnt.generation_s != 100) is tells
+
+
+def test_a_few_files_are_no_reason_to_trust_one_look() -> None:
+    """Until there are eight, what they took sets the pace."""
+    learnt = Learnt(4)
+    learnt.looked(1.0, found=False)
+    assert learnt.generation_s is None
+    for _ in range(7):
+        learnt.generated(100.0, 100.0)
+    learnt.looked(100.0, found=False)
+    assert learnt.generation_s == 100
+
+
+@given(st.floats(0.5, 5.0), st.integers(0, 9))
+def test_four_first_looks_in_five_find_their_file_however_late_the_later_ones_are(
+    mean: float, seed: int
+) -> None:
+    """Where calls are scarce a second look comes in an hour: that must not make looks hasty."""
+    dice = random.Random(seed)
+    learnt = made_in(10.0)
+    found = 0
+    for number in range(2000):
+        first_s = learnt.generation_s or 1.0
+        took_s = dice.expovariate(1 / mean)
+        learnt.looked(first_s, found=took_s <= first_s)
+        if took_s <= first_s:
+            learnt.generated(first_s, 0.1)
+        found += number >= 1000 and took_s <= first_s
+    assert 740 < found < 860

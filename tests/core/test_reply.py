@@ -152,3 +152,31 @@ def test_pending_again_after_available_is_believed() -> None:
     _, job = after(replace(REQUESTED, link=link), PENDING)
     assert (job.state, job.link, job.failures) == (JobState.REQUESTED, link, 0)
     assert job.due_at > NOW
+
+
+@pytest.mark.parametrize(
+    ("job", "posted", "tells"),
+    [(REQUESTED, False, True), (replace(REQUESTED, polls=1), False, False), (ASKED, True, False),
+     (replace(REQUESTED, link=Link("https://h/x")), False, False)],
+)  # fmt: skip
+def test_the_first_look_at_a_file_says_whether_it_came_at_the_right_time(
+    job: Job, posted: bool, tells: bool
+) -> None:
+    """Not a later one, not the answer to the request itself, and none after a refused address."""
+    for answer in (PENDING, Downloadable(Readiness.AVAILABLE, Link("https://h/y"))):
+        learnt = Learnt(4)
+        for _ in range(8):
+            learnt.generated(100.0, 100.0)
+        heard(job, answer, Instant(NOW + 100), learnt, Policy(), posted=posted)
+        assert (learnt.as_json()["first_look"] is not None) is tells
+
+
+def test_a_version_that_is_gone_says_nothing_of_when_to_look() -> None:
+    """Nor one of which nobody knows when it was asked for."""
+    gone = Downloadable(Readiness.UNAVAILABLE)
+    for job, answer in ((REQUESTED, gone), (replace(REQUESTED, asked_at=None), PENDING)):
+        learnt = Learnt(4)
+        for _ in range(8):
+            learnt.generated(100.0, 100.0)
+        heard(job, answer, Instant(NOW + 100), learnt, Policy(), posted=False)
+        assert learnt.as_json()["first_look"] is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archiver.core import events, pacing
 from archiver.core.admission import host_of
@@ -19,18 +19,16 @@ from archiver.core.lifecycle import apply
 from archiver.core.model import (
     NEVER,
     NOTHING,
-    Downloadable,
     Holding,
     Instant,
     Job,
     JobKey,
     JobState,
-    Link,
-    Readiness,
     Saved,
 )
 from archiver.core.outstanding import is_outstanding
-from archiver.core.schedule import is_progress, margin_s, plan, poll_at, retry_at
+from archiver.core.reply import heard
+from archiver.core.schedule import is_progress, plan, retry_at
 from archiver.core.steps import (
     Budget,
     Expire,
@@ -148,7 +146,7 @@ class Night:
         for step in made.steps:
             self.busy[step.key] = step
             self._begin(step)
-        self.learnt.planned(idle=self._at_work()[Fetch] < self.slots)
+        self.learnt.planned(now, idle=self._at_work()[Fetch] < self.slots)
         return made.wake_at if not made.steps else now
 
     def _at_work(self) -> Counter[type[Step]]:
@@ -262,41 +260,13 @@ class Night:
             return events.GaveUp("denied")
         if reply.said is None:
             return events.Delayed(now, reply.word, self._retry_at(job))
-        return self._answered(job, reply.said, posted=posted)
+        return heard(job, reply.said, now, self.learnt, POLICY, posted=posted)
 
     def _after_weather(self, job: Job) -> Instant:
         most_s = max(FIRST_WAIT_S, min(LONGEST_WAIT_S, 0.05 * self.learnt.window_s))
         wait_s = min(most_s, FIRST_WAIT_S * 2.0 ** min(self.hindered[job.key], 10))
         self.hindered[job.key] += 1
         return Instant(self.now + wait_s)
-
-    def _answered(self, job: Job, said: Downloadable, *, posted: bool) -> Event:
-        now, learnt = self.now, self.learnt
-        if said.status is Readiness.PENDING:
-            asked = job if posted else replace(job, polls=job.polls + 1)
-            due_at = poll_at(asked, now, learnt.generation_s, learnt.window_s, POLICY)
-            return events.Pending(now, due_at)
-        if said.link is not None:
-            return self._available(job, said.link)
-        if not posted and job.state is S.DISCOVERED and not job.reason:
-            return events.Unavailable(now, now, "not asked for yet", counted=False)
-        if not posted and job.link is not None:
-            learnt.late()
-        return events.Unavailable(now, self._retry_at(job), job.reason or "none")
-
-    def _available(self, job: Job, link: Link) -> Event:
-        now, learnt = self.now, self.learnt
-        if link.expires_at - now <= margin_s(
-            link.expires_at, job.asked_at, learnt.window_s, POLICY
-        ):
-            return events.Unavailable(now, self._retry_at(job), "it has run out")
-        if job.state is S.REQUESTED and link == job.link:
-            reason = job.reason or "refused"
-            if job.failures >= 3:
-                return events.Unavailable(now, self._retry_at(job), reason)
-            return events.Available(now, link, self._retry_at(job), reason)
-        learnt.first_seen(job, link, now)
-        return events.Available(now, link)
 
     def _fetch(self, job: Job, step: Step) -> None:
         assert job.link is not None
@@ -354,7 +324,7 @@ class Night:
         self._later(transfer.step, lambda: transfer.end(saved), 0.0)
 
     def _whole(self, key: JobKey, saved: Saved) -> Event:
-        self.learnt.fetched(saved.bytes)
+        self.learnt.fetched(saved.bytes, self.live[key].asked_at)
         return events.Fetched(saved, f"content {saved.source}")
 
     def _broken(self, key: JobKey, saved: Saved) -> Event:

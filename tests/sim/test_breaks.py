@@ -61,8 +61,7 @@ def posting_instead_of_asking(patch: Patch) -> None:
 
 def polls_that_never_come_due(patch: Patch) -> None:
     """Who is told "not yet" is never asked again."""
-    patch.setattr("archiver.perform.schedule.poll_at", lambda *_: NEVER)
-    patch.setattr(core_night, "poll_at", lambda *_: NEVER)
+    patch.setattr(schedule, "poll_at", lambda *_: NEVER)
 
 
 def admission_off(patch: Patch) -> None:
