@@ -16,6 +16,7 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.http import ConnectorFactory, check_way
 from archiver.adapters.small_download import SmallDownloads
 from archiver.adapters.throttle import Throttle
+from archiver.care.recover import publish_fetched
 from archiver.care.waiting import fates, glance
 from archiver.channels import Channels
 from archiver.connecting import Connection, connected
@@ -24,7 +25,7 @@ from archiver.core.model import NEVER, Instant
 from archiver.core.steps import Policy
 from archiver.core.summary import ApiCalls, Summary
 from archiver.engine import Ending, Engine, Limits, World
-from archiver.errors import ArchiverError, ListingError, WeatherError
+from archiver.errors import ArchiverError, DestinationError, ListingError, WeatherError
 from archiver.gathering import Gatherer
 from archiver.growing import Growth
 from archiver.met import met
@@ -124,6 +125,10 @@ class _Night:
             )
         except ArchiverError as refused:
             error = refused
+        was_stopped = ending is Ending.STOPPED and error is None
+        if not was_stopped and not isinstance(error, DestinationError):
+            vault, ledger = self._archive.vault, self._ledger
+            await publish_fetched(vault, ledger, self._clock, all_of_them=True)
         return await self._end(run_id, ending, error)
 
     async def _work(self) -> Ending:

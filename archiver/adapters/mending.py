@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from archiver.adapters.causes import refusal
@@ -56,6 +56,19 @@ class Mender:
             if error.errno not in UNREADABLE:
                 raise
             return False
+        finally:
+            os.close(into)
+
+    def has_any(self, folder: str, names: Sequence[str]) -> bool:
+        """Something stands in *folder* under one of *names*, or it is no folder of ours."""
+        if not self.is_reachable(f"{folder}/"):
+            return True
+        try:
+            into = self._os.open_folder(self._home.root, folder)
+        except FileNotFoundError:
+            return False
+        try:
+            return any(exists(name, into) for name in names)
         finally:
             os.close(into)
 
@@ -210,6 +223,10 @@ class Mending:
         find = self._placer.find
         found = await self._run("looking for a file", lambda: find(folder, name, want))
         return "" if found is None else found.path
+
+    async def has_any(self, folder: str, names: Sequence[str]) -> bool:
+        """Something stands in *folder* under one of *names*, or it is no folder of ours."""
+        return await self._run("looking for a file", lambda: self._mender.has_any(folder, names))
 
     async def is_reachable(self, path: str) -> bool:
         """The folders of *path*, as far as they are there, can be entered: none is a link."""

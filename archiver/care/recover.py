@@ -1,15 +1,19 @@
 """What is done first with an archive: finish what a crash left, throw away what is of no use.
 
-Safe to repeat, and to be killed in the middle: it is made of the same steps as a run.
+Rule 1: safe to repeat, and to be killed in the middle: it is made of the same steps as a run.
+Rule 2: a fetched file whose extras are still to be asked for waits for the run, so that its sidecar
+is complete from the start; but no run ends well and leaves it among the parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from archiver.core.events import Found
 from archiver.core.model import DESCRIPTIONS, Holding, Instant, Job, JobKey, JobState
+from archiver.core.naming import file_name
 from archiver.met import met
 from archiver.ports import Clock, Ledger, Vault
 from archiver.storing import publish
@@ -28,6 +32,10 @@ class Memory(Ledger, Protocol):
 
     async def repairs(self) -> list[tuple[Job, Holding]]:
         """Every job that is to mend a stored file, with what it has to bring back."""
+        ...
+
+    async def are_extras_open(self, key: JobKey) -> bool:
+        """The extras of this version of a video are still to be asked for."""
         ...
 
     async def intents(self) -> list[Holding]:
@@ -52,6 +60,10 @@ class Store(Vault, Protocol):
 
     async def find(self, holding: Holding) -> str:
         """Where a file of these contents stands under this name, or one beside it; else ""."""
+        ...
+
+    async def has_any(self, folder: str, names: Sequence[str]) -> bool:
+        """Something stands in *folder* under one of *names*, or it is no folder of ours."""
         ...
 
     async def read_small(self, path: str) -> bytes | None:
@@ -86,10 +98,7 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
     """
     for job, holding in await ledger.repairs():
         await _go_on_mending(vault, ledger, clock, job, holding)
-    for job in await ledger.fetched_jobs():
-        met("L19")
-        now = clock.now()
-        await ledger.record(job, await publish(vault, ledger, job, now), now)
+    await publish_fetched(vault, ledger, clock, all_of_them=False)
     for holding in await ledger.intents():
         path = await vault.find(holding)
         if path:
@@ -98,6 +107,28 @@ async def recover(vault: Store, ledger: Memory, clock: Clock) -> None:
         else:
             await ledger.not_placed(holding)
     await vault.clear_orphans(await ledger.unfinished_keys())
+
+
+async def publish_fetched(vault: Store, ledger: Memory, clock: Clock, *, all_of_them: bool) -> None:
+    """Publish what was fetched, or only what need not wait for its extras.
+
+    Raises:
+        DestinationError: the disk is full or refuses.
+    """
+    for job in await ledger.fetched_jobs():
+        if all_of_them or not await _waits(vault, ledger, job):
+            met("L19")
+            now = clock.now()
+            await ledger.record(job, await publish(vault, ledger, job, now), now)
+
+
+async def _waits(vault: Store, ledger: Memory, job: Job) -> bool:
+    """Its extras are to be asked for, and nothing of it has got its name yet."""
+    if not await ledger.are_extras_open(job.key):
+        return False
+    key, shelf = job.key, await ledger.shelf(job.key.video_id)
+    names = [file_name(shelf.stem, kind, key.variant, key.version) for kind in ("info", "video")]
+    return shelf.recorded(key) is None and not await vault.has_any(shelf.folder, names)
 
 
 async def _go_on_mending(

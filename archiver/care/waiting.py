@@ -84,6 +84,8 @@ def fates(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
         yield f"{back} files that were lost are back in their places"
     if given_up := sum(not reason and bool(after.get(path)) for path, reason in before.items()):
         yield f"{given_up} files that were lost cannot be had any more: `archiver verify` has them"
+    if waiting := sum(not reason and after.get(path) == "" for path, reason in before.items()):
+        yield f"{waiting} files that were lost are still to be asked for"
 
 
 async def waiting(

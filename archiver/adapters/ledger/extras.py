@@ -114,6 +114,16 @@ def renew(db: sqlite3.Connection, jobs: Iterable[Job], now: Instant, *, refresh:
     return begun
 
 
+def are_open(db: sqlite3.Connection, key: JobKey) -> bool:
+    """The extras of this version of a video are still to be asked for."""
+    found = db.execute(
+        "SELECT 1 FROM job WHERE video_id = ? AND kind = 'extras' AND version = ? "
+        "AND state = 'discovered'",
+        (key.video_id, key.version),
+    )
+    return found.fetchone() is not None
+
+
 def missing(db: sqlite3.Connection, variant: str) -> int:
     """Of how many archived videos of the selection something is still to be asked for."""
     found = db.execute(

@@ -271,6 +271,10 @@ class Reader:
         """Every stored file of a video, or of a channel, beside the video itself; oldest first."""
         return await self._asked.read(partial(extras.files, video_id=video_id))
 
+    async def are_extras_open(self, key: JobKey) -> bool:
+        """The extras of this version of a video are still to be asked for."""
+        return await self._asked.read(partial(extras.are_open, key=key))
+
     async def extras_missing(self, variant: str) -> int:
         """Of how many archived videos of the selection extras are still to be asked for."""
         return await self._asked.read(partial(extras.missing, variant=variant))
