@@ -1,7 +1,8 @@
 """The answers about a video, or a channel, as one document, and whether a later one says more.
 
 Rule 1: what was received is kept as received; names are added beside it, nothing is taken out.
-Rule 2: what moves by itself (views, addresses' signatures) is no change, nor is what is not told.
+Rule 2: what moves by itself (views, addresses' signatures, the hosts of pictures) is no change, nor
+is what is not told.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LOCKS, PLAYLISTS = "locks", "playlists"
 KEYS = (*NAMES, LOCKS, PLAYLISTS)
 CHANNEL_KEYS = ("channel", PLAYLISTS)
 _MOVING = frozenset({"views", "views_total", "view_count", "stats", "media_urls", "viewers"})
+_PICTURES = frozenset({"thumbnail", "picture"})  # served by whichever host has room
 _OWNERS_WORDS = frozenset({"title", "description"})  # an address in them is a text
 _UNORDERED = frozenset({CAPTIONS, AUDIO_TRACKS, PLAYLISTS, LABELS})
 
@@ -100,14 +102,21 @@ def _compared(name: str, value: Any) -> str:
 
 
 def _still(value: Any, key: str = "") -> Any:
-    """Without counters, and every address without its query, where signatures are."""
+    """Without counters, and every address without its query, where signatures are.
+
+    One of a picture is without its host, too: its bytes are kept and compared for themselves.
+    """
     if isinstance(value, dict):
-        return {name: _still(part, name) for name, part in value.items() if name not in _MOVING}
+        kept = {name: part for name, part in value.items() if name not in _MOVING}
+        return {
+            name: _still(part, key if key in _PICTURES else name) for name, part in kept.items()
+        }
     if isinstance(value, list):
         return [_still(part, key) for part in value]
     if isinstance(value, str) and key not in _OWNERS_WORDS:
         is_address = value.startswith(("http://", "https://"))
-        return value.partition("?")[0] if is_address else value
+        place = value.partition("?")[0] if is_address else value
+        return place.split("/", 3)[3:] if is_address and key in _PICTURES else place
     return value
 
 

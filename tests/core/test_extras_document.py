@@ -149,7 +149,10 @@ def test_an_address_that_a_person_entered_counts_whole() -> None:
 
 
 def test_addresses_lose_their_signature_and_nothing_else() -> None:
-    """Host and path count, the query does not, wherever in the details the address stands."""
+    """Host and path count, the query does not, wherever in the details the address stands.
+
+    Of a picture of the vendor's the path alone counts: another of its hosts serves the same one.
+    """
 
     def changed(before: str, after: str) -> bool:
         first, second = ({**VIDEO, "owner": {"pictures": [one]}} for one in (before, after))
@@ -160,6 +163,14 @@ def test_addresses_lose_their_signature_and_nothing_else() -> None:
         assert not changed(f"{scheme}://a.example/p?x", f"{scheme}://a.example/p")
         assert changed(f"{scheme}://a.example/p?x", f"{scheme}://b.example/p?x")
         assert changed(f"{scheme}://a.example/p?x", f"{scheme}://a.example/q?x")
+    for name in ("thumbnail", "picture"):
+        texts = [
+            {**VIDEO, name: {"image_320x180": f"https://{number}.example/p?x", "hosts": ["a"]}}
+            for number in range(2)
+        ]
+        assert not is_changed(document(details=texts[0]), document(details=texts[1]))
+        texts[1][name] = {"image_320x180": "https://1.example/q", "hosts": ["a"]}
+        assert is_changed(document(details=texts[0]), document(details=texts[1]))
     assert changed("ftp://a.example/p?x", "ftp://a.example/p?y")
     assert changed("Who? Us", "Who? Them")
     texts = [{**VIDEO, "description": [f"https://a.example/?{number}"]} for number in range(2)]
