@@ -11,9 +11,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from click.testing import CliRunner
 
 from archiver import archive
 from archiver.adapters.check_log import checks, note_check
+from archiver.cli import app
 from archiver.core.events import Damaged
 from archiver.core.model import Instant, Video, VideoId
 from archiver.errors import ArchiverError
@@ -145,6 +147,22 @@ def test_the_history_is_premis(tmp_path: Path) -> None:
     assert texts(checked[0], about)[0].endswith("[7].mp4")
     captured = [e for e in root.iterfind(f"{V3}event") if texts(e, "eventType") == ["capture"]]
     assert texts(captured[0], about) == [path.relative_to(dest).as_posix()]
+
+
+def test_premis_goes_to_standard_output_as_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``-`` is no file of that name; the bytes are the same, in UTF-8."""
+    dest, other = film_and_check(tmp_path), tmp_path / "elsewhere"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    told = CliRunner(charset="latin-1").invoke(app, ["events", dest, "--premis", "-"])
+    assert told.exit_code == 0, told.output
+    assert not list(other.iterdir())
+    kept = CliRunner().invoke(app, ["events", dest, "--premis", "events.xml"])
+    assert (kept.exit_code, kept.output) == (0, "")
+    assert told.stdout_bytes == (other / "events.xml").read_bytes()
+    ET.fromstring(told.stdout_bytes)
 
 
 def test_an_empty_archive_is_no_premis_document(tmp_path: Path) -> None:

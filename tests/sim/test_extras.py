@@ -18,9 +18,12 @@ from archiver import archive
 from archiver.adapters.places import PRIVATE
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.core.selection import AccountSource
+from archiver.core.summary import ApiCalls
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator
+from archiver.errors import WeatherError
 from archiver.opening import changing
+from archiver.purse import Purse, SpentError
 from archiver.reading import LEDGER, reading
 from archiver.run_options import RunOptions
 from tests.hasty import Watcher, account_of, emulator, hastily, night, surroundings
@@ -104,6 +107,28 @@ def test_everything_that_belongs_to_a_video_comes_with_it(tmp_path: Path) -> Non
 
     hastily(story())
     bagit.Bag(str(tmp_path)).validate()
+
+
+def test_a_call_that_was_never_sent_costs_nothing() -> None:
+    """Whoever asked: a video's extras, or a channel's."""
+
+    async def spend() -> None:
+        purse = Purse(ApiCalls(), most=2)
+
+        async def fails(*, sent: bool) -> str:
+            raise WeatherError("https://api.example", "away", sent=sent)
+
+        for sent in (False, False, True, False):
+            with pytest.raises(WeatherError):
+                await purse.call(lambda sent=sent: fails(sent=sent))  # type: ignore[misc]
+        assert await purse.call(lambda: asyncio.sleep(0, "had")) == "had"
+        with pytest.raises(SpentError, match="the night's calls are spent"):
+            await purse.call(lambda: fails(sent=True))
+        purse.gives_way = True
+        with pytest.raises(SpentError, match="videos need the calls"):
+            await purse.call(lambda: fails(sent=True))
+
+    asyncio.run(spend())
 
 
 async def planned(dest: Path, vendor: Emulator, **options: Any) -> Any:
