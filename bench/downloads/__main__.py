@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -112,6 +113,7 @@ class Bench:
 def main() -> int:
     """Make what is missing, measure, and print tables; 1 where a tool failed."""
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything begun is ended
     tools = available(given.tools)
     corpora = [CORPORA[name] for name in given.corpora.split(",")]
     is_memory = "memory" in given.work.split(",")
@@ -137,6 +139,7 @@ def main() -> int:
                 bench.task(CORPORA[name], "https", files[name], where.disk) for name in ("S", "M")
             )
             print(memory.report(small, middle), flush=True)
+    print(f"the corpora stay for the next time: rm -r {where.files}", file=sys.stderr)
     return int(bench.failed)
 
 

@@ -44,9 +44,14 @@ def run(command: Sequence[str], log: Path, limit_s: float) -> Cost:
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
         watch = _Watch(process.pid, began + limit_s)
-        _, status, used = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - began
-        watch.end()
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - began
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # it has a session of its own: nobody else will
+            raise
+        finally:
+            watch.end()
     process.returncode = os.waitstatus_to_exitcode(status)
     return Cost(wall_s, used.ru_utime, used.ru_stime, watch.peak_kib / 1024, process.returncode)
 
