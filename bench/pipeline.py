@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -147,7 +149,62 @@ def scale(score: Score) -> None:
     score.promise("CPU a video, 5,000 / 500 (<= 1)", f"{growth:.2f}", growth <= 1.1)
 
 
-SCENARIOS: dict[str, Callable[[Score], None]] = {"sixty": sixty, "tight": tight, "scale": scale}
+def line_binds(score: Score) -> None:
+    """120 videos of 2-6 MB over 12 MB/s, files made in 0.5-2 s, a window of 20 s."""
+    options = ("--videos", "120", "--size", "2M-6M", "--line", "12M", "--generation", "0.5-2")
+    bound(score, "line", 20, 2.5, *options)
+
+
+def calls_bind(score: Score) -> None:
+    """600 videos of 4 KB at 100 calls in two seconds, files made in 0.5-2 s, a window of 20 s."""
+    options = ("--videos", "600", "--size", "4k-4k", "--rate-limit", "100/2s")
+    bound(score, "calls", 20, 2.1, *options, "--generation", "0.5-2")
+
+
+def bound(score: Score, name: str, window_s: int, calls_most: float, *options: str) -> None:
+    """One run against what nobody could beat: bytes over the line, or two calls a video."""
+    window = ("--window", f"{window_s}s")
+    with emulator(*options, *window) as vendor, tempfile.TemporaryDirectory() as dest:
+        ran = run(vendor, dest, "--no-extras")
+        stats, summary = vendor.stats(), ran.summary
+        latencies = sorted(from_ready_to_fetched(dest, window_s))
+    archived, calls = summary["videos"]["archived"], stats["posts"] + stats["polls"]
+    counted = stats["lists"] + 2 * archived
+    bounds = {
+        "line": summary["bytes"]["archived"] / (12 << 20),
+        "calls": (math.ceil(counted / 100) - 1) * 2.0,
+    }
+    ratio = summary["seconds"] / bounds[name]
+    score.promise(f"bound by the {name}: archived", archived, ran.code == 0)
+    score.promise(
+        "  seconds, and the lower bound", f"{summary['seconds']:.1f} {bounds[name]:.1f}", True
+    )
+    score.promise("  ... the one by the other (<= 1.3)", f"{ratio:.2f}", ratio <= 1.3)
+    each = calls / archived
+    score.promise(f"  calls a video (<= {calls_most})", f"{each:.2f}", each <= calls_most)
+    score.promise("  versions run out (0)", stats["expired"], stats["expired"] == 0)
+    middle, late = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
+    score.promise("  available to last byte s: half, 99 %", f"{middle:.1f} {late:.1f}", True)
+    if name == "line":
+        idle = 1.0 - bounds[name] / summary["seconds"]
+        score.promise("  the line idle", f"{idle:.1%}", True)
+
+
+def from_ready_to_fetched(dest: str, window_s: float) -> Iterator[float]:
+    """For each file the seconds from when the vendor had made it to its last byte here."""
+    ready: dict[int, float] = {}
+    with contextlib.closing(sqlite3.connect(f"{dest}/.archiver/ledger.sqlite3")) as db:
+        rows = db.execute("SELECT at, video_id, name, payload FROM event ORDER BY id").fetchall()
+    for at, video_id, name, payload in rows:
+        if name == "Available":
+            ready[video_id] = json.loads(payload)["link"]["expires_at"] - window_s
+        elif name == "Fetched":
+            yield at - ready[video_id]
+
+
+SCENARIOS: dict[str, Callable[[Score], None]] = {
+    "sixty": sixty, "tight": tight, "line": line_binds, "calls": calls_bind, "scale": scale,
+}  # fmt: skip
 
 
 def main() -> int:

@@ -4,4 +4,8 @@ BENCH ?=
 bench: $(READY)    ## downloads beside curl, aria2, wget2, rclone; BENCH="--corpora M --rounds 3"
 	@$(PY) -m bench.downloads $(BENCH)
 
-.PHONY: bench
+pipeline: $(DEV)    ## a run against what nobody could beat: on virtual time, and on sockets
+	@$(PY) bench/makespan.py
+	@$(PY) bench/pipeline.py
+
+.PHONY: bench pipeline

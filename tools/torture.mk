@@ -25,9 +25,3 @@ fuzz: $(GATES)    ## every parser of foreign bytes, SECONDS=n each, steered by c
 	@$(PY) -m tests.fuzz $(SECONDS)
 
 .PHONY: fuzz
-
-pipeline: $(DEV)    ## a large account against what nobody could beat: on virtual time, and on sockets
-	@$(PY) bench/makespan.py
-	@$(PY) bench/pipeline.py
-
-.PHONY: pipeline
