@@ -19,9 +19,10 @@ from archiver.care.verify import Verdict
 from archiver.care.witness import Finding
 from archiver.core.bag import RECORDS, TAG_FILES
 from archiver.core.events import Damaged, Found
-from archiver.core.model import Holding, Instant, JobState
+from archiver.core.model import Holding, Instant, Job, JobKey, JobState, Saved
 from archiver.met import met
 from archiver.ports import Clock
+from archiver.records.info import info_json
 
 _AT_ONCE = 500  # paths in one question to the ledger
 
@@ -123,12 +124,25 @@ async def _bring_back(
     vault: LocalVault, ledger: SqliteLedger, finding: Finding, holding: Holding, clock: Clock
 ) -> bool | None:
     """Write a description again; have another small file asked for (False) or leave it (None)."""
-    text = await ledger.text(holding.path)
+    text = await _text(ledger, holding)
     if text is not None and is_same(text, holding.sha256):
         await vault.restore_small(holding, text)
         await ledger.regain(holding, clock.now())
         return True
     return False if await ledger.lose(holding, finding.reason, clock.now()) else None
+
+
+async def _text(ledger: SqliteLedger, holding: Holding) -> bytes | None:
+    """What a description said; of one that an earlier program recorded, what it would say now."""
+    text = await ledger.text(holding.path)
+    if text is not None or holding.kind != "info":
+        return text
+    key = JobKey(holding.video_id, variant=holding.variant, version=holding.version)
+    shelf = await ledger.shelf(key.video_id)
+    of = shelf.recorded(key)
+    return (
+        None if of is None else info_json(Job(key, saved=Saved(of.bytes), sha256=of.sha256), shelf)
+    )
 
 
 async def _believe_again(

@@ -37,7 +37,7 @@ _EXAMPLES = examples(
 @option(
     "--repair",
     is_flag=True,
-    help="Set aside what is damaged, and have the next run fetch it again.",
+    help="Write damaged descriptions anew, and have the next run fetch the rest again.",
 )
 @options.as_json
 @option("--quiet", "-q", is_flag=True, help="Say only what does not match.")
@@ -115,8 +115,8 @@ def _advice(answer: Mapping[str, Any], to: str) -> Iterable[str]:
         yield f"{many(rewritten, 'file')} written anew from what the ledger knows."
     if queued := len(answer["queued"]):
         yield (
-            f"{many(queued, 'file')} queued: the next `archiver run` that selects their videos "
-            "asks the vendor for them again."
+            f"{many(queued, 'file')} queued: the next `archiver run` that selects the videos "
+            "asks the vendor again."
         )
     if (rewritten or queued) and any(each["id"] for each in answer["changed"]):
         yield f"Damaged copies are kept in {safe(to)}/.archiver/damaged until you delete them."

@@ -5,7 +5,9 @@ Real: the vendor, sockets, files; only the time jumps.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -263,5 +265,23 @@ def test_what_was_damaged_when_the_ledger_was_lost_does_not_spoil_the_bag(
                 path.name: good[path.name] for path in lost[:2]
             }
             assert there[f"{lost[2].name.removesuffix('.info.json')} r2.info.json"]
+
+    hastily(story())
+
+
+def test_a_ledger_of_an_earlier_program_is_read_and_goes_on(tmp_path: Path) -> None:
+    """It lacks the texts: a description comes back as long as the same bytes can be made."""
+
+    async def story() -> None:
+        async with vendor_with_captions() as vendor:
+            await gathered(tmp_path, vendor)
+            good, path = files(tmp_path), first(tmp_path, "].info.json")
+            with closing(sqlite3.connect(tmp_path / PRIVATE / LEDGER)) as db:
+                db.executescript("DROP TABLE text; DROP TABLE loss;")
+            path.unlink()
+            assert len((await verified(tmp_path))["missing"]) == 1
+            assert len((await repaired(tmp_path))["rewritten"]) == 1
+            assert files(tmp_path) == good
+            assert (await archive.verify(str(tmp_path))).exit_code == 0
 
     hastily(story())
