@@ -31,7 +31,7 @@ from archiver.growing import Growth
 from archiver.met import met
 from archiver.opening import HeldArchive, changing
 from archiver.perform import Hands
-from archiver.ports import Observer
+from archiver.ports import Observer, Source
 from archiver.purse import Purse
 from archiver.records.tag_files import keep_contact, write_tag_files
 from archiver.run_options import RunOptions
@@ -161,7 +161,13 @@ class _Night:
     async def _spend_calls(self, to: Connection) -> Ending:
         options, vault = self._options, self._archive.vault
         purse = Purse(to.calls, options.extras_calls) if options.extras else None
-        ending = await self._engine(to, purse).run()
+        throttle = Throttle(options.limit_rate, self._clock)
+        make = partial(
+            HttpSource, account=self._account, clock=self._clock, throttle=throttle,
+            seen=self._learnt,
+        )  # fmt: skip
+        async with to.workers(make) as source:
+            ending = await self._engine(to, source, throttle, purse).run()
         if purse is not None and ending in (Ending.DONE, Ending.WAITED):
             purse.gives_way = False
             channels = Channels(
@@ -171,15 +177,15 @@ class _Night:
                 await channels.gather(refresh=options.refresh)
         return ending
 
-    def _engine(self, to: Connection, purse: Purse | None) -> Engine:
+    def _engine(
+        self, to: Connection, source: Source, throttle: Throttle, purse: Purse | None
+    ) -> Engine:
         options, clock, vault = self._options, self._clock, self._archive.vault
         limits = Limits(
             variant=options.variant, downloads=options.downloads, requests=options.requests,
             max_wait_s=options.max_wait_s, started_at=self._started_at,
             ends_at=self._ends_at, extras=purse,
         )  # fmt: skip
-        throttle = Throttle(options.limit_rate, clock)
-        source = HttpSource(to.downloads, self._account, clock, throttle, self._learnt)
         world = World(to.vendor, vault, self._ledger, clock, to.weather, self._tally)
         gatherer = None
         if purse is not None:

@@ -107,7 +107,7 @@ class Part(Protocol):
 
     ``offset`` counts the bytes handed over so far, durable or not.  No ``bytes`` cross this port:
     ``room`` and ``filled`` are plain calls, so a protocol's ``get_buffer``/``buffer_updated`` can
-    use them from any loop; only ``flush`` waits.
+    use them from any loop, in any thread.
     """
 
     @property
@@ -116,15 +116,11 @@ class Part(Protocol):
         ...
 
     def room(self) -> memoryview:
-        """A writable view for the next bytes; never empty unless a flush is due."""
+        """A writable view for the next bytes; empty only while a ``sync`` has not ended."""
         ...
 
-    def filled(self, count: int) -> bool:
-        """*count* bytes of the last ``room`` are valid now.  True: await ``flush`` before more."""
-        ...
-
-    async def flush(self) -> None:
-        """Write and hash what was handed over.
+    def filled(self, count: int) -> None:
+        """*count* bytes of the last ``room`` are valid now; when it is full, write and hash them.
 
         Raises:
             DestinationError: the disk is full or refuses; nothing after the last sync counts.
@@ -132,7 +128,7 @@ class Part(Protocol):
         ...
 
     async def sync(self) -> int:
-        """Flush, make durable, and return how many bytes are.  An error is never retried."""
+        """Write all, make it durable, return how many bytes are.  An error is never retried."""
         ...
 
     async def restart(self) -> None:

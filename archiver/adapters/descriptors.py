@@ -1,6 +1,7 @@
 """How many hands the system's limit on open files allows (``ulimit -n``).
 
-Rule: no more than 60 % of the limit is planned for; the rest is for what nobody counts.
+Rule: no more than 60 % of the limit is planned for; the rest is for what nobody counts, such as the
+loops of the byte workers (three each).
 """
 
 from __future__ import annotations

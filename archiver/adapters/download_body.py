@@ -1,6 +1,8 @@
 """The body of an answer, piece by piece, from a host that may go silent, crawl or break off.
 
 Rule: only the time spent waiting for the host counts against it, never our disk or our own limit.
+Pieces are for the first bytes, for what is compared, and for bodies that do not say their length;
+the rest of a file comes by ``download_stream``.
 """
 
 from __future__ import annotations
@@ -55,6 +57,30 @@ class Limits:
         return resume.stall_s(seen.window_s if seen else NEVER)
 
 
+class Pace:
+    """Judges a host by the bytes that came while nobody but it was waited for."""
+
+    def __init__(self, origin: str, limits: Limits) -> None:
+        self._origin, self._limits = origin, limits
+        self._waited_s, self._came = 0.0, 0
+
+    def judge(self, waited_s: float, count: int) -> None:
+        """*count* bytes came in the next *waited_s* seconds.
+
+        Raises:
+            BrokenError: the host crawls.
+        """
+        self._waited_s += waited_s
+        self._came += count
+        if self._waited_s < self._limits.slow_over_s:
+            return
+        rate = self._came / self._waited_s
+        if rate < self._limits.slow_bytes_s:
+            met("D03")
+            raise BrokenError(f"{self._origin}: only {rate:.0f} bytes a second")
+        self._waited_s, self._came = 0.0, 0
+
+
 class Body:
     """Reads one answer's body."""
 
@@ -65,7 +91,13 @@ class Body:
         self._content = answer.response.content
         self._report, self._throttle, self._limits = report, throttle, limits
         self._stall_s = stall_s
-        self._waited_s, self._came = 0.0, 0
+        self.pace = Pace(self._origin, limits)
+        self.came = 0  # bytes of this body
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come, as far as the head says; 0 where it does not."""
+        return max(0, (self._answer.head.length or 0) - self.came)
 
     async def piece(self) -> bytes:
         """The next bytes; nothing at the end, which need not be the file's.
@@ -91,7 +123,8 @@ class Body:
                 raise BrokenError(reason) from error
         if piece:
             self._report.received(len(piece))
-            self._judge(now() - began, len(piece))
+            self.came += len(piece)
+            self.pace.judge(now() - began, len(piece))
             if await self._throttle.pay(len(piece)) and self._content.is_eof():
                 met("D35")  # the host is long done; what it sent waits for our own limit
         elif self._answer.has_surplus:
@@ -99,20 +132,18 @@ class Body:
             raise CorruptError(f"{self._origin} sent more than it had announced")
         return piece
 
+    def waiting(self) -> list[bytes]:
+        """What aiohttp has read already; when it is out of its hands, nothing is left there."""
+        pieces = []
+        while self._content.exception() is None and (piece := self._content.read_nowait(-1)):
+            self._report.received(len(piece))
+            self.came += len(piece)
+            pieces.append(piece)
+        return pieces
+
     def _left(self) -> bytes:
         """What came before the break, which aiohttp would drop: up to some 170 kB a break."""
         return self._content._read_nowait(-1)  # there is no public way
-
-    def _judge(self, waited_s: float, count: int) -> None:
-        self._waited_s += waited_s
-        self._came += count
-        if self._waited_s < self._limits.slow_over_s:
-            return
-        rate = self._came / self._waited_s
-        if rate < self._limits.slow_bytes_s:
-            met("D03")
-            raise BrokenError(f"{self._origin}: only {rate:.0f} bytes a second")
-        self._waited_s, self._came = 0.0, 0
 
     async def compare(self, part: Part, start: int, end: int) -> bytes | None:
         """Compare the next bytes with the part's from *start* to *end*.

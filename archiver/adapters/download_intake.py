@@ -1,8 +1,8 @@
 """Into the part, and into the ledger what of it is durable: never the other way round.
 
 Rule 1: a stretch is reported after it was synced; dropped bytes are reported before they go.
-Rule 2: a write or a sync that began is waited for, also by a cancelled transfer: two at a time on
-one file would be one too many.
+Rule 2: a sync that began is waited for, also by a cancelled transfer: two at a time on one file
+would be one too many.
 Rule 3: after the disk refused, nothing is synced again: a second fsync that succeeds means nothing.
 """
 
@@ -33,8 +33,13 @@ class Intake:
         self._synced_at = asyncio.get_running_loop().time()
         self._lost = False
 
-    async def put(self, piece: bytes) -> None:
-        """Take bytes in, and make them durable when it is time.
+    def is_due(self, now: float) -> bool:
+        """Enough came for a sync, or long enough ago by the loop's clock; asked at every read."""
+        stretch = self.part.offset - self.saved.bytes
+        return stretch >= self._limits.sync_bytes or now - self._synced_at >= self._limits.sync_s
+
+    def take(self, piece: bytes) -> None:
+        """Take bytes in.
 
         Raises:
             DestinationError: the disk is full or refuses.
@@ -45,12 +50,37 @@ class Intake:
             count = min(len(room), len(left))
             room[:count] = left[:count]
             left = left[count:]
-            if self.part.filled(count):
-                await self._whole(self.part.flush())
-        due = self.part.offset - self.saved.bytes >= self._limits.sync_bytes
-        now = asyncio.get_running_loop().time()
-        if due or now - self._synced_at >= self._limits.sync_s:
+            self.filled(count)
+
+    def filled(self, count: int) -> None:
+        """*count* bytes of the part's room are valid now.
+
+        Raises:
+            DestinationError: the disk is full or refuses.
+        """
+        try:
+            self.part.filled(count)
+        except DestinationError:
+            self._lost = True
+            raise
+
+    async def checkpoint(self) -> None:
+        """Make durable what came, when it is time.
+
+        Raises:
+            DestinationError: the disk is full or refuses.
+        """
+        if self.is_due(asyncio.get_running_loop().time()):
             await self._whole(self._checkpoint())
+
+    async def put(self, piece: bytes) -> None:
+        """Take bytes in, and make them durable when it is time.
+
+        Raises:
+            DestinationError: the disk is full or refuses.
+        """
+        self.take(piece)
+        await self.checkpoint()
 
     async def forget(self) -> None:
         """Drop every byte.  The ledger first: a crash in between leaves bytes that do not count."""

@@ -29,7 +29,6 @@ from archiver.version import __version__
 BODY_MOST = 16 * 1024 * 1024  # an answer of the API; 50 videos are about 200 kB
 PIECE = 64 * 1024
 API_TOTAL_S, API_SILENCE_S, CONNECT_S = 60.0, 20.0, 20.0
-DOWNLOAD_SILENCE_S = 120.0  # the last resort: the download side has its own stall rule
 HEADER_MOST = 32 * 1024  # a signed address in Location is longer than aiohttp's 8 KiB at times
 USER_AGENT = f"archiver/{__version__}"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -65,10 +64,11 @@ class Sending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The two sessions of a run."""
+    """The two sessions of a run, and how they and others verify whom they talk to."""
 
     api: aiohttp.ClientSession
     downloads: aiohttp.ClientSession
+    tls: ssl.SSLContext
 
 
 def origin_of(url: str) -> str:
@@ -181,22 +181,29 @@ async def open_sessions(
     """
     loop = asyncio.get_running_loop()
     tls = await loop.run_in_executor(None, tls_context, account.ca_file)
-    proxy = checked_proxy(account.proxy)
     api = _session(
         connector(Line("api", tls, requests + 2)),
-        proxy,
+        checked_proxy(account.proxy),
         aiohttp.ClientTimeout(total=API_TOTAL_S, sock_connect=CONNECT_S, sock_read=API_SILENCE_S),
         decode=True,
     )
-    async with api:
-        files = _session(
-            connector(Line("downloads", tls, downloads + 2, download_resolver)),
-            proxy,
-            aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=DOWNLOAD_SILENCE_S),
-            decode=False,
-        )
-        async with files:
-            yield Sessions(api, files)
+    line = Line("downloads", tls, downloads + 2, download_resolver)
+    async with api, download_session(account, line, connector) as files:
+        yield Sessions(api, files, tls)
+
+
+def download_session(
+    account: Account, line: Line, connector: ConnectorFactory = tcp_connector
+) -> aiohttp.ClientSession:
+    """Make a session for downloads, on the loop that will use it.
+
+    How long a host may be silent is the downloads' own business: no timer runs here beside theirs.
+
+    Raises:
+        SettingsError: an unusable proxy.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    return _session(connector(line), checked_proxy(account.proxy), timeout, decode=False)
 
 
 def _session(

@@ -1,6 +1,7 @@
 """A file being written: bytes go in order from one buffer to the disk and into the hash.
 
-Rule 1: writing and hashing are one trip to a thread; the loop only ever copies into the buffer.
+Rule 1: a full buffer is written and hashed at once, by the thread that filled it, while the
+processor still has it at hand; what waits for the disk itself is a trip to another thread.
 Rule 2: after the first error the part is poisoned: every later call repeats that error, nothing
 is written, and above all nothing is synced again.
 Rule 3: all work in threads is under the part's own lock, so that a cancelled wait, whose thread
@@ -29,8 +30,8 @@ REHASH_BYTES = 64 << 20  # a trip to a thread while a part is read again: about 
 class LocalPart:
     """A part on a local disk; implements ``ports.Part``.
 
-    Made by ``LocalVault.part``.  One task owns it.  After a cancelled ``flush`` the part takes no
-    bytes until ``flush`` or ``sync`` has been awaited to its end.
+    Made by ``LocalVault.part``.  One task owns it, on whichever loop.  After a cancelled ``sync``
+    the part takes no bytes until one has been awaited to its end.
     """
 
     def __init__(
@@ -43,12 +44,12 @@ class LocalPart:
         self._hash = hashlib.sha256()
         self._name_synced = not is_new
         self._poison: DestinationError | None = None
-        self._flushing = False
+        self._syncing = False
         self._lock = threading.Lock()
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of what was written so far; ``sha256`` flushes first."""
+        """The SHA-256 of what was written so far; ``sha256`` writes first."""
         return self._hash.hexdigest()
 
     @property
@@ -57,34 +58,29 @@ class LocalPart:
         return self._written + self._fill
 
     def room(self) -> memoryview:
-        """A writable view for the next bytes; empty exactly when a flush is due."""
-        return self._buffer[len(self._buffer) :] if self._flushing else self._buffer[self._fill :]
+        """A writable view for the next bytes; empty only while a ``sync`` has not ended."""
+        return self._buffer[len(self._buffer) :] if self._syncing else self._buffer[self._fill :]
 
-    def filled(self, count: int) -> bool:
-        """*count* bytes of the last ``room`` are valid now.  True: await ``flush`` before more."""
+    def filled(self, count: int) -> None:
+        """*count* bytes of the last ``room`` are valid now; a full buffer is written."""
         if not 0 <= count <= len(self.room()):
             raise ValueError(f"{count} bytes do not fit into the room that was given")
         self._fill += count
-        return self._flushing or self._fill == len(self._buffer)
-
-    async def flush(self) -> None:
-        """Write and hash what was handed over."""
-        self._flushing = True
-        await self._do("writing a download", self._write_out)
-        self._flushing = False
+        if self._fill == len(self._buffer):
+            self._guarded("writing a download", self._write_out)
 
     async def sync(self) -> int:
-        """Flush, make durable, and return how many bytes are."""
-        self._flushing = True
+        """Write and hash what was handed over, make all durable, and return how many bytes are."""
+        self._syncing = True
         durable = await self._do("writing a download", self._sync)
-        self._flushing = False
+        self._syncing = False
         return durable
 
     async def restart(self) -> None:
         """Forget every byte and begin again at 0."""
-        self._flushing = True
+        self._syncing = True
         await self._do("emptying a download", self._restart)
-        self._flushing = False
+        self._syncing = False
 
     async def read(self, start: int, count: int) -> bytes:
         """Bytes that were written before, fewer at the end."""
@@ -97,7 +93,7 @@ class LocalPart:
 
     async def sha256(self) -> str:
         """The SHA-256 of all bytes so far, as hex."""
-        await self.flush()
+        await self._do("writing a download", self._write_out)
         return self.digest
 
     async def close(self) -> None:
@@ -122,21 +118,21 @@ class LocalPart:
             await self._do("reading a download", lambda: self._rehash(size))
 
     async def _do(self, doing: str, work: Callable[[], T]) -> T:
-        def guarded() -> T:
-            with self._lock:
-                if self._poison is not None:
-                    # Told anew each time: a traceback must not grow from caller to caller.
-                    raise type(self._poison)(str(self._poison), self._poison.hint)
-                if self._fd < 0:
-                    raise ValueError("the part is closed")
-                try:
-                    return work()
-                except OSError as error:
-                    met("L03")
-                    self._poison = refusal(error, doing)
-                    raise self._poison from error
+        return await self._threads.run(lambda: self._guarded(doing, work))
 
-        return await self._threads.run(guarded)
+    def _guarded(self, doing: str, work: Callable[[], T]) -> T:
+        with self._lock:
+            if self._poison is not None:
+                # Told anew each time: a traceback must not grow from caller to caller.
+                raise type(self._poison)(str(self._poison), self._poison.hint)
+            if self._fd < 0:
+                raise ValueError("the part is closed")
+            try:
+                return work()
+            except OSError as error:
+                met("L03")
+                self._poison = refusal(error, doing)
+                raise self._poison from error
 
     def _write_out(self) -> None:
         self._os.write_all(self._fd, self._buffer[: self._fill], self._written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -39,11 +40,26 @@ class Throttle:
             raise ValueError("a rate is more than nothing")
         self._rate, self._clock, self._sleep, self._minute = rate, clock, sleep, minute
         self._free_at, self._seen_at = 0.0, 0.0
+        self._lock = threading.Lock()  # downloads come from several threads
+
+    @property
+    def is_limited(self) -> bool:
+        """There is a rate, now or at another hour."""
+        return self._rate is not None
 
     async def pay(self, count: int) -> bool:
         """Wait until *count* bytes, which came already, fit the rate; True where there is one."""
         if self._rate is None:
             return False
+        with self._lock:
+            wait_s = self._book(count)
+        if wait_s is None:
+            return False
+        await self._sleep(wait_s)
+        return True
+
+    def _book(self, count: int) -> float | None:
+        """Take the next stretch of the line; seconds until its end, None where nothing limits."""
         now = self._clock.now()
         # The clock follows the server's: set back, it must not hold everybody up for so long.
         self._free_at += min(0.0, now - self._seen_at)
@@ -51,10 +67,9 @@ class Throttle:
         rate_bytes_s = self._rate_at(now)
         if rate_bytes_s is None:
             self._free_at = now  # what was booked at a slower rate need not be waited for
-            return False
+            return None
         self._free_at = max(now, self._free_at) + count / rate_bytes_s
-        await self._sleep(self._free_at - now)
-        return True
+        return self._free_at - now
 
     def _rate_at(self, now: Instant) -> float | None:
         if isinstance(self._rate, Timetable):

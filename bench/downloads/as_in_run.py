@@ -6,14 +6,14 @@ Only the vendor is a stand-in, without a limit: whatever is asked for is ready a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from archiver.account import Account
-from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.download import HttpSource
-from archiver.adapters.http import open_sessions
-from archiver.adapters.throttle import Throttle
+from archiver.adapters.http import tls_context
+from archiver.connecting import byte_workers
 from archiver.core.events import Event
 from archiver.core.learning import Learnt
 from archiver.core.model import (
@@ -33,7 +33,7 @@ from archiver.core.weather import Weather
 from archiver.engine import Ending, Engine, Limits, World
 from archiver.opening import HeldArchive, changing
 from archiver.perform import Hands
-from archiver.ports import Allowance, Clock
+from archiver.ports import Allowance, Clock, Source
 from archiver.records.tag_files import write_tag_files
 from archiver.tally import Tally
 from bench.downloads.ours import command
@@ -81,13 +81,11 @@ class Unseen:
 async def as_in_run(urls: list[str], out: Path, account: Account, downloads: int) -> None:
     """Archive all of *urls* in *out*, so many at a time."""
     addresses = {VideoId(number): url for number, url in enumerate(urls, 1)}
-    resolver = download_resolver(account)
     async with changing(str(out), create=True) as archive:
         await _listed(archive, addresses)
-        sessions = open_sessions(account, downloads=downloads, download_resolver=resolver)
-        async with sessions as pair:
-            throttle, learnt = Throttle(None, archive.clock), Learnt(downloads)
-            source = HttpSource(pair.downloads, account, archive.clock, throttle, learnt)
+        learnt = Learnt(downloads)
+        make = partial(HttpSource, account=account, clock=archive.clock, seen=learnt)
+        async with byte_workers(account, tls_context(account.ca_file), downloads, make) as source:
             ending = await _engine(archive, addresses, source, learnt, downloads).run()
         await write_tag_files(archive.vault, archive.ledger, archive.clock.now())
     if ending is not Ending.DONE:
@@ -109,7 +107,7 @@ async def _listed(archive: HeldArchive, addresses: Mapping[VideoId, str]) -> Non
 def _engine(
     archive: HeldArchive,
     addresses: Mapping[VideoId, str],
-    source: HttpSource,
+    source: Source,
     learnt: Learnt,
     downloads: int,
 ) -> Engine:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from archiver.account import Account
-from archiver.adapters.address_policy import download_resolver
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.disk import Os, Threads
 from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
-from archiver.adapters.http import open_sessions
+from archiver.adapters.http import tls_context
 from archiver.adapters.part import BUFFER_BYTES, LocalPart
+from archiver.connecting import byte_workers
 from archiver.core.model import NOTHING, Link, Saved
 from bench.downloads.ours import command
 
@@ -65,16 +66,15 @@ async def bytes_only(urls: list[str], out: Path, account: Account, downloads: in
     """Download all of *urls* into *out*, so many at a time."""
     threads, waiting = Threads(), iter(urls)
     folder = os.open(out, os.O_RDONLY)
-    resolver = download_resolver(account)
-    async with open_sessions(account, downloads=downloads, download_resolver=resolver) as sessions:
-        limits = Limits(sync_bytes=1 << 62, sync_s=float("inf"))
-        source = HttpSource(sessions.downloads, account, SystemClock(), limits=limits)
+    limits = Limits(sync_bytes=1 << 62, sync_s=float("inf"))
+    make = partial(HttpSource, account=account, clock=SystemClock(), limits=limits)
+    async with byte_workers(account, tls_context(account.ca_file), downloads, make) as source:
 
         async def work() -> None:
             for url in waiting:
                 part = BarePart(out / url.rpartition("/")[2], folder, threads)
                 await source.fetch(Link(url), NOTHING, part, _Unrecorded())
-                await part.flush()
+                await part.sync()
                 await part.close()
 
         async with asyncio.TaskGroup() as tasks:

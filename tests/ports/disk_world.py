@@ -65,8 +65,7 @@ async def fill(part: LocalPart, data: bytes) -> None:
         count = min(len(room), len(data))
         room[:count] = data[:count]
         data = data[count:]
-        if part.filled(count):
-            await part.flush()
+        part.filled(count)
 
 
 async def fetched(vault: LocalVault, key: JobKey, data: bytes = MP4) -> Job:

@@ -62,22 +62,21 @@ def test_a_close_that_fails_is_told_like_any_write(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_full_buffer_asks_for_a_flush(tmp_path: Path) -> None:
-    """``room`` is empty exactly when a flush is due, and takes no more than it gave."""
+def test_a_full_buffer_is_written_at_once(tmp_path: Path) -> None:
+    """By whoever filled it; ``room`` takes no more than it gave, and there is always some."""
 
     async def run() -> None:
         with opened(tmp_path, buffer_bytes=10) as vault:
             part, _ = await vault.part(KEY, NOTHING)
-            assert part.filled(4) is False
-            assert part.filled(6) is True
-            assert len(part.room()) == 0
+            part.filled(4)
+            assert (part_path(tmp_path).stat().st_size, len(part.room())) == (0, 6)
             with pytest.raises(ValueError, match="do not fit"):
-                part.filled(1)
-            await part.flush()
-            assert len(part.room()) == 10
+                part.filled(7)
+            part.filled(6)
+            assert (part_path(tmp_path).stat().st_size, len(part.room())) == (10, 10)
             await part.close()
             with pytest.raises(ValueError, match="closed"):
-                await part.flush()
+                await part.sync()
 
     asyncio.run(run())
 
@@ -193,7 +192,7 @@ def test_the_first_error_poisons_a_part(tmp_path: Path, call: str, code: int, sa
             with pytest.raises(DestinationError, match=said):
                 await part.sync()
             before = list(system.calls)
-            for again in (part.sync, part.flush, part.sha256, part.restart):
+            for again in (part.sync, part.sha256, part.restart):
                 with pytest.raises(DestinationError, match=said):
                     await again()
             assert system.calls == before
@@ -202,25 +201,26 @@ def test_the_first_error_poisons_a_part(tmp_path: Path, call: str, code: int, sa
     asyncio.run(run())
 
 
-def test_a_cancelled_flush_loses_nothing(tmp_path: Path) -> None:
-    """A stop may hit while a thread writes: the sync that follows waits for it and counts all."""
+def test_a_cancelled_sync_loses_nothing(tmp_path: Path) -> None:
+    """A stop may hit while a thread syncs: the next sync waits for it and counts all."""
 
     async def run() -> None:
         with opened(tmp_path, buffer_bytes=1000) as vault:
             part, _ = await vault.part(KEY, NOTHING)
-            for start in range(0, 50_000, 1000):
-                part.room()[:] = DATA[start : start + 1000]
-                assert part.filled(1000)
-                flush = asyncio.ensure_future(part.flush())
+            for start in range(0, 50_000, 999):
+                part.room()[:999] = DATA[start : start + 999]
+                part.filled(999)
+                sync = asyncio.ensure_future(part.sync())
                 await asyncio.sleep(0)  # the thread has begun, or is about to
-                flush.cancel()
-                await asyncio.gather(flush, return_exceptions=True)
-                assert await part.sync() == start + 1000
-            assert await part.sha256() == hashlib.sha256(DATA[:50_000]).hexdigest()
+                sync.cancel()
+                await asyncio.gather(sync, return_exceptions=True)
+                assert len(part.room()) == 0
+                assert await part.sync() == start + 999
+            assert await part.sha256() == hashlib.sha256(DATA[: start + 999]).hexdigest()
             await part.close()
+            assert part_path(tmp_path).read_bytes() == DATA[: start + 999]
 
     asyncio.run(run())
-    assert part_path(tmp_path).read_bytes() == DATA[:50_000]
 
 
 def test_a_new_parts_name_is_synced_too(tmp_path: Path) -> None:

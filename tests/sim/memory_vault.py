@@ -95,12 +95,12 @@ class MemoryPart:
         """Never used: see ``put``."""
         raise NotImplementedError
 
-    def filled(self, count: int) -> bool:
+    def filled(self, count: int) -> None:
         """Never used: see ``put``."""
         raise NotImplementedError
 
-    async def flush(self) -> None:
-        """Hand over to the disk."""
+    async def written(self) -> None:
+        """A full buffer went to the disk."""
         await self._vault.work()
 
     async def sync(self) -> int:

@@ -367,7 +367,7 @@ class Fiber:
         self._life.goes_on()
         part.put(content, count)
         report.received(count)
-        await part.flush()
+        await part.written()
 
     def _cut(self, version: Version) -> bool:
         """Some hosts end what is under way when the address runs out."""

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from archiver.adapters.download import HttpSource, _Transfer
+from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Body
+from archiver.adapters.download_transfer import Transfer
 from archiver.adapters.publish import LocalVault
 from archiver.adapters.vendor import wire
 from archiver.core.answer import Ask
@@ -72,11 +73,11 @@ def without_comparing(patch: pytest.MonkeyPatch) -> None:
                 return piece[end - start :]
         return b""
 
-    async def witness(self: _Transfer) -> bool:
+    async def witness(self: Transfer) -> bool:
         return True
 
     patch.setattr(Body, "compare", compare)
-    patch.setattr(_Transfer, "_witness", witness)
+    patch.setattr(Transfer, "_witness", witness)
 
 
 def with_any_end_for_the_end(patch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,19 @@ import asyncio
 import hashlib
 import random
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import trustme
 from aiohttp.abc import AbstractResolver
 
 from archiver.account import Account
 from archiver.adapters.address_policy import AddressPolicy, GuardedResolver
 from archiver.adapters.clock import SystemClock
-from archiver.adapters.download import HttpSource, fingerprint
+from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
+from archiver.adapters.download_transfer import fingerprint
 from archiver.adapters.http import open_sessions
 from archiver.adapters.throttle import Throttle
 from archiver.core.model import NOTHING, Link, Saved
@@ -61,18 +63,19 @@ class FilePart:
     def room(self) -> memoryview:
         return memoryview(self._room)[self._used :]
 
-    def filled(self, count: int) -> bool:
+    def filled(self, count: int) -> None:
         self._used += count
-        return self._used == len(self._room)
+        if self._used == len(self._room):
+            self.write()
 
-    async def flush(self) -> None:
+    def write(self) -> None:
         if self.full:
             raise DestinationError("The disk is full.")
         self._file.write(self._room[: self._used])
         self._written, self._used = self._written + self._used, 0
 
     async def sync(self) -> int:
-        await self.flush()
+        self.write()
         self.durable = self._written
         return self.durable
 
@@ -85,7 +88,7 @@ class FilePart:
         return self.path.read_bytes()[start : start + count]
 
     async def sha256(self) -> str:
-        await self.flush()
+        self.write()
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     async def close(self) -> None:
@@ -104,6 +107,15 @@ class Told:
 
     async def durable(self, saved: Saved) -> None:
         self.reported.append(saved)
+
+
+def trusted(tmp_path: Path, host: str) -> tuple[ssl.SSLContext, Account]:
+    """A certificate for *host*, and an account that trusts who made it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    return context, replace(LOCAL, ca_file=str(tmp_path / "ca.pem"))
 
 
 @dataclass
@@ -155,10 +167,12 @@ async def benched(
     ):
         part = FilePart(tmp_path / "part", before)
         source = HttpSource(sessions.downloads, account, SystemClock(), throttle, limits=limits)
+        b = Bench(server, part, Told(), source)
         try:
-            return await body(Bench(server, part, Told(), source))
+            return await body(b)
         finally:
             await part.close()
+            await b.part.close()  # where a test took another
 
 
 def bench(tmp_path: Path, handler: Handler, body: Any, **more: Any) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archiver.adapters.download import fingerprint
 from archiver.adapters.download_body import Limits
+from archiver.adapters.download_transfer import fingerprint
 from archiver.core.model import NOTHING, Link, Saved
 from archiver.core.resume import OVERLAP_BYTES, SURE_BYTES
 from archiver.errors import (

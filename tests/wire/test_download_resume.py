@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver.adapters.download import fingerprint
+from archiver.adapters.download_transfer import fingerprint
 from archiver.core.model import NOTHING, Saved
 from archiver.core.resume import OVERLAP_BYTES, WITNESS_BYTES
 from tests.wire.download_bench import BIG, DATE, SIZE, Bench, bench, video

@@ -25,23 +25,25 @@ from archiver.adapters.http import open_sessions
 from archiver.adapters.throttle import Throttle
 from archiver.core.model import NOTHING, Link, Saved
 from archiver.errors import BrokenError, LinkRefusedError, Misfortune, WeatherError
-from tests.wire.download_bench import LOCAL, SIZE, Bench, FilePart, Told, bench, benched, video
+from tests.wire.download_bench import (
+    LOCAL,
+    SIZE,
+    Bench,
+    FilePart,
+    Told,
+    bench,
+    benched,
+    trusted,
+    video,
+)
 from tests.wire.raw_server import File, RawServer, Reply, cut, in_turn, reply
 from tests.wire.test_address_policy import Names
 
 
-def _tls(tmp_path: Path, host: str) -> tuple[ssl.SSLContext, Account]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host).configure_cert(context)
-    return context, replace(LOCAL, ca_file=str(tmp_path / "ca.pem"))
-
-
-def test_a_trusted_host_is_read_over_tls(tmp_path: Path) -> None:
+def test_a_trusted_host_is_read_overtrusted(tmp_path: Path) -> None:
     """The owner's own authority counts beside the known ones."""
     content = video()
-    tls, account = _tls(tmp_path, "127.0.0.1")
+    tls, account = trusted(tmp_path, "127.0.0.1")
 
     async def body(b: Bench) -> None:
         await b.fetch()
@@ -63,7 +65,7 @@ def test_a_host_with_a_bad_certificate_is_never_read(
     tmp_path: Path, fault: str, reason: str
 ) -> None:
     """D26: weather, with the host and the reason, and nothing was sent."""
-    tls, account = _tls(tmp_path, "other.example" if fault == "another name" else "127.0.0.1")
+    tls, account = trusted(tmp_path, "other.example" if fault == "another name" else "127.0.0.1")
     if fault in ("unknown authority", "self-signed"):
         account = LOCAL
     if fault == "self-signed":
@@ -90,7 +92,7 @@ def test_a_host_with_a_bad_certificate_is_never_read(
 
 def test_a_host_with_an_old_tls_is_never_read(tmp_path: Path) -> None:
     """D26: a version that is broken is none."""
-    tls, account = _tls(tmp_path, "127.0.0.1")
+    tls, account = trusted(tmp_path, "127.0.0.1")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
 
@@ -124,7 +126,7 @@ def test_a_host_in_the_clear_is_never_read_as_https(tmp_path: Path) -> None:
 
 def test_a_redirect_never_leads_from_https_to_http(tmp_path: Path) -> None:
     """D21: not even where plain http is allowed."""
-    tls, account = _tls(tmp_path, "127.0.0.1")
+    tls, account = trusted(tmp_path, "127.0.0.1")
     account = replace(account, allow_insecure_http=True)
 
     async def body(b: Bench) -> None:
@@ -302,22 +304,21 @@ class LingeringPart(FilePart):
 
     busy = False
 
-    async def flush(self) -> None:
+    def filled(self, count: int) -> None:
+        assert not self.busy
+        super().filled(count)
+
+    async def sync(self) -> int:
         assert not self.busy
         self.busy = True
         for _ in range(50):
             await asyncio.sleep(0)
         self.busy = False
-        await super().flush()
-
-    async def sync(self) -> int:
-        await self.flush()
-        self.durable = self._written
-        return self.durable
+        return await super().sync()
 
 
-def test_a_write_that_began_is_finished_before_the_last_sync(tmp_path: Path) -> None:
-    """Cancelled in the middle of a write: it ends, then all is synced and recorded, once."""
+def test_a_sync_that_began_is_finished_before_the_last_sync(tmp_path: Path) -> None:
+    """Cancelled in the middle of a sync: it ends, and what it made durable is recorded."""
     content = video()
 
     async def body(b: Bench) -> None:
@@ -334,7 +335,7 @@ def test_a_write_that_began_is_finished_before_the_last_sync(tmp_path: Path) -> 
         assert b.content == content[: slow.durable]
         await slow.close()
 
-    bench(tmp_path, File(content), body)
+    bench(tmp_path, File(content), body, limits=Limits(sync_bytes=100_000))
 
 
 def test_what_came_is_kept_when_a_whole_run_is_cancelled(tmp_path: Path) -> None:

@@ -1,0 +1,221 @@
+"""The rest of a body whose length is known, from the transport straight into a part.
+
+aiohttp made the connection, sent the question and read the head; its pool, TLS checks, proxies and
+redirects stay its business.  For the length of the body its protocol on the transport gives way to
+one that has the bytes written where they belong: no copy, no wake-up, no object for each read.
+
+Rule 1: after the last byte aiohttp's protocol is back, as if it had read the body itself.
+Rule 2: as in ``download_body``: only the time spent waiting for the host counts against it.
+Rule 3: a byte beyond the announced length is looked for, and breaks the transfer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp.client_proto import ResponseHandler
+
+from archiver.adapters.download_body import Body, Pace
+from archiver.adapters.download_intake import Intake
+from archiver.adapters.download_wire import Answer
+from archiver.adapters.http import HEADER_MOST
+from archiver.adapters.throttle import Throttle
+from archiver.errors import BrokenError, CorruptError, DestinationError, Misfortune
+from archiver.met import met
+from archiver.ports import Progress
+
+_NOWHERE = memoryview(bytearray(64 * 1024))  # for what may still come after the end of a transfer
+
+
+class Stream(asyncio.BufferedProtocol):
+    """What stands on the transport while the body comes.
+
+    Args:
+        handler: aiohttp's own protocol, which gets the transport back.
+        left: bytes that are still to come, more than none.
+        came: bytes that came just before, through aiohttp.
+        is_metered: every read is to be paid for before the next.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        handler: ResponseHandler,
+        left: int,
+        came: int,
+        intake: Intake,
+        report: Progress,
+        pace: Pace,
+        stall_s: float,
+        *,
+        is_metered: bool,
+    ) -> None:
+        assert handler.transport is not None
+        self._answer, self._handler, self._transport = answer, handler, handler.transport
+        self._left, self._intake, self._report = left, intake, report
+        self._part, self._pace, self._stall_s = intake.part, pace, stall_s
+        self._is_metered = is_metered
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._waits_since = self._loop.time()
+        self._came = came  # since the transfer last looked
+        self._wake: asyncio.Future[None] | None = None  # pending while bytes are wanted
+        self._timer: asyncio.TimerHandle | None = None
+        self._error: Misfortune | DestinationError | None = None
+        self._is_over = False
+        self._end = memoryview(bytearray(2))  # the last byte, where the part's room ends with it
+        self._transport.set_protocol(self)
+        if is_metered or intake.is_due(self._heard_at):
+            self._transport.pause_reading()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the room is what there is
+        """Where the next bytes belong; with the last of them, room for one that is too many."""
+        if self._is_over:
+            return _NOWHERE
+        room = self._part.room()
+        if len(room) != self._left:
+            return room[: self._left + 1]
+        return room[:-1] if self._left > 1 else self._end
+
+    def buffer_updated(self, count: int) -> None:
+        """*count* bytes came."""
+        if self._is_over:
+            return
+        self._heard_at = self._loop.time()
+        if count > self._left:
+            met("D07", "D29")
+            self._break(CorruptError(f"{self._answer.origin} sent more than it had announced"))
+            return
+        try:
+            if len(self._part.room()) == self._left == count:
+                self._part.room()[:] = self._end[:1]
+            self._intake.filled(count)
+        except DestinationError as error:
+            self._break(error)
+            return
+        self._left -= count
+        self._came += count
+        self._report.received(count)
+        if not self._left:
+            self._give_back()
+            self._look_here()
+        elif self._is_metered or self._intake.is_due(self._heard_at):
+            self._transport.pause_reading()
+            self._look_here()
+
+    def eof_received(self) -> None:
+        """The host sends nothing more; ``connection_lost`` follows."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: aiohttp's books have to say so too."""
+        self._handler.connection_lost(exc)
+        if not self._is_over:
+            met("D01", "D04")
+            why = type(exc).__name__ if exc else f"{self._left} bytes too early"
+            self._break(BrokenError(f"{self._answer.origin} broke off: {why}"))
+
+    async def run(self, throttle: Throttle) -> None:
+        """Bring the body to its end, with a sync whenever it is time.
+
+        Raises:
+            BrokenError: the host broke off, went silent, or crawls.
+            CorruptError: the host sent more than it had announced.
+            DestinationError: the disk is full or refuses.
+        """
+        try:
+            while True:
+                if await throttle.pay(self._came) and not self._left:
+                    met("D35")  # the host is long done; what it sent waits for our own limit
+                self._came = 0
+                await self._intake.checkpoint()
+                if not self._left:
+                    return
+                await self._until_due()
+                self._pace.judge(self._loop.time() - self._waits_since, self._came)
+        except BaseException:
+            self._is_over = True
+            self._transport.abort()
+            raise
+
+    async def _until_due(self) -> None:
+        """Read until there is something to do; all this time is the host's."""
+        if self._error is None:
+            self._wake = self._loop.create_future()
+            self._heard_at = self._waits_since = self._loop.time()
+            self._look_at(self._heard_at + self._stall_s)
+            self._transport.resume_reading()
+            try:
+                await self._wake
+            finally:
+                self._wake = None
+                if self._timer is not None:
+                    self._timer.cancel()
+        if self._error is not None:
+            raise self._error
+
+    def _look_at(self, at: float) -> None:
+        self._timer = self._loop.call_at(at, self._look, at)
+
+    def _look(self, planned_at: float) -> None:
+        """Has nothing come for too long?  One timer for many reads: it is not set anew at each."""
+        now = self._loop.time()
+        # Late, since this thread was held up: by a disk, for one, and not by the host.
+        self._waits_since += now - planned_at
+        if now - self._heard_at < self._stall_s:
+            self._look_at(self._heard_at + self._stall_s)
+            return
+        met("D02")
+        self._break(BrokenError(f"{self._answer.origin}: no byte for {self._stall_s:g} s"))
+
+    def _break(self, error: Misfortune | DestinationError) -> None:
+        self._error, self._is_over = error, True
+        self._look_here()
+
+    def _look_here(self) -> None:
+        """There is something to do for the transfer."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _give_back(self) -> None:
+        """Leave aiohttp's protocol as after a body that it had read itself.
+
+        Its parser is in the middle of a body that it will never see the end of: a new one takes
+        what may still come for an answer to nothing, and closes the connection.
+        """
+        self._handler.set_response_params(max_line_size=HEADER_MOST, max_field_size=HEADER_MOST)
+        self._is_over = True
+        self._transport.set_protocol(self._handler)
+        self._answer.response.content.feed_eof()
+
+
+async def stream_rest(
+    answer: Answer,
+    body: Body,
+    intake: Intake,
+    report: Progress,
+    throttle: Throttle,
+    stall_s: float,
+) -> None:
+    """Bring what is left of *body* into the part, where its length is known and more is to come.
+
+    Otherwise nothing happens but that what aiohttp has read already is in the part: the rest comes
+    by pieces.
+
+    Raises:
+        BrokenError, CorruptError, DestinationError: as ``Stream.run``.
+    """
+    response = answer.response
+    pieces = body.waiting()
+    handler = response.connection.protocol if response.connection is not None else None
+    if answer.head.length is None or handler is None or handler.transport is None:
+        for piece in pieces:
+            await throttle.pay(len(piece))
+            await intake.put(piece)
+        return
+    # From here to the exchange nothing is awaited: nothing can come in between.
+    for piece in pieces:
+        intake.take(piece)
+    stream = Stream(
+        answer, handler, answer.head.length - body.came, sum(map(len, pieces)), intake, report,
+        body.pace, stall_s, is_metered=throttle.is_limited,
+    )  # fmt: skip
+    await stream.run(throttle)

@@ -1,0 +1,223 @@
+"""Downloads in threads of their own: what is told where, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import anyio
+import pytest
+
+from archiver.adapters.byte_workers import ByteWorkers, count_for
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.download import HttpSource
+from archiver.adapters.download_body import Limits
+from archiver.adapters.http import tls_context
+from archiver.adapters.publish import LocalVault
+from archiver.connecting import byte_workers
+from archiver.core.model import NOTHING, JobKey, Link, Saved, VideoId
+from archiver.errors import DestinationError, LinkRefusedError
+from archiver.ports import Part, Progress
+from tests.wire.download_bench import LOCAL, FilePart, video
+from tests.wire.raw_server import File, RawServer, Reply, Request, cut, reply
+
+LONG = 3_000_000
+
+
+class Follower:
+    """Follows a transfer, and notices in which thread."""
+
+    def __init__(self) -> None:
+        self.count, self.threads = 0, set[str]()
+        self.reported: list[Saved] = []
+        self.told: list[str] = []
+
+    def received(self, count: int) -> None:
+        self.count += count
+        self.note("received")
+
+    async def durable(self, saved: Saved) -> None:
+        self.reported.append(saved)
+        self.note("durable")
+
+    def note(self, what: str) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.told.append(what)
+
+
+def running() -> set[str]:
+    """The workers' threads that there are now."""
+    names = {thread.name for thread in threading.enumerate()}
+    return {name for name in names if name.startswith("bytes-")}
+
+
+@asynccontextmanager
+async def workers(count: int = 2, limits: Limits | None = None) -> AsyncIterator[ByteWorkers]:
+    """Real ones, each with the real source."""
+    make = partial(HttpSource, account=LOCAL, clock=SystemClock(), limits=limits)
+    async with byte_workers(LOCAL, tls_context(None), count, make) as source:
+        yield source
+
+
+def test_every_file_comes_whole_and_is_told_of_here(tmp_path: Path) -> None:
+    """Into the production part; what is told comes on the caller's thread, in order."""
+    files = {f"/{number}": video(LONG + number, number) for number in range(6)}
+
+    def handler(request: Request) -> Reply:
+        return File(files[request.target])(request)
+
+    async def main() -> None:
+        async with RawServer(handler) as server, workers(limits=Limits(sync_bytes=500_000)) as to:
+            assert running() == set()
+            with LocalVault.open(tmp_path / "archive", create=True) as vault:
+
+                async def one(number: int) -> None:
+                    name, follower = f"/{number}", Follower()
+                    part, _ = await vault.part(JobKey(VideoId(number + 1)), NOTHING)
+                    link = Link(f"http://127.0.0.1:{server.port}{name}")
+                    saved = await to.fetch(link, NOTHING, part, follower)
+                    assert await part.sync() == saved.total == len(files[name])
+                    assert await part.read(0, LONG * 2) == files[name]
+                    assert follower.count == len(files[name])
+                    assert follower.threads == {threading.current_thread().name}
+                    assert len(follower.reported) > 1
+                    assert follower.told[0] == "received"
+                    await part.close()
+
+                async with asyncio.TaskGroup() as tasks:
+                    for number in range(len(files)):
+                        tasks.create_task(one(number))
+            assert running() == {"bytes-0", "bytes-1"}
+            assert server.connections <= len(files)
+        assert running() == set()
+
+    asyncio.run(main())
+
+
+def test_a_misfortune_is_the_callers(tmp_path: Path) -> None:
+    """As if there were no threads; the worker goes on."""
+
+    async def main() -> None:
+        content = video(LONG)
+        answers = iter([reply(403, b"no"), reply(200, content)])
+        async with RawServer(lambda _: next(answers)) as server, workers(1) as to:
+            part = FilePart(tmp_path / "part")
+            with pytest.raises(LinkRefusedError, match="403"):
+                await to.fetch(Link(server.url), NOTHING, part, Follower())
+            await to.fetch(Link(server.url), NOTHING, part, Follower())
+            await part.sync()
+            assert part.path.read_bytes() == content
+            await part.close()
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_download_has_ended_when_the_caller_goes_on(tmp_path: Path) -> None:
+    """L29: what came is synced and recorded first, and the thread lets go of the part."""
+
+    async def main() -> None:
+        answer = cut(reply(200, video(LONG)), 2_000_000, "stall")
+        async with RawServer(lambda _: answer) as server, workers(1) as to:
+            part, follower = FilePart(tmp_path / "part"), Follower()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(to.fetch, Link(server.url), NOTHING, part, follower)
+                while follower.count < 1_000_000:
+                    await asyncio.sleep(0)
+                tasks.cancel_scope.cancel()
+            assert follower.reported[-1].bytes == part.durable == part.offset > 0
+            await part.close()
+            while server.open_connections:
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_a_record_that_fails_ends_the_download(tmp_path: Path) -> None:
+    """The ledger's disk is full: that is raised where the download was asked for."""
+
+    class Refusing(Follower):
+        async def durable(self, saved: Saved) -> None:
+            raise DestinationError(f"no room for {saved.bytes}")
+
+    async def main() -> None:
+        file, limits = File(video(LONG)), Limits(sync_bytes=500_000)
+        async with RawServer(file) as server, workers(1, limits) as to:
+            part = FilePart(tmp_path / "part")
+            with pytest.raises(DestinationError, match="no room for"):
+                await to.fetch(Link(server.url), NOTHING, part, Refusing())
+            await part.close()
+
+    asyncio.run(main())
+
+
+class Idle:
+    """A source that waits for ever."""
+
+    def __init__(self, _session: aiohttp.ClientSession) -> None:
+        self.began = 0
+
+    async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
+        report.received(1)
+        await asyncio.Event().wait()
+        return saved
+
+
+def test_the_one_with_the_least_to_do_is_next(tmp_path: Path) -> None:
+    """And a thread begins with its first download."""
+    seen: list[set[str]] = []
+
+    async def main() -> None:
+        part = FilePart(tmp_path / "part")
+        async with (
+            ByteWorkers(aiohttp.ClientSession, Idle, 2) as to,
+            anyio.create_task_group() as tasks,
+        ):
+            for _ in range(3):
+                follower = Follower()
+                tasks.start_soon(to.fetch, Link("x"), NOTHING, part, follower)
+                while not follower.count:
+                    await asyncio.sleep(0)
+                seen.append(running())
+            tasks.cancel_scope.cancel()
+        await part.close()
+
+    asyncio.run(main())
+    assert seen == [{"bytes-0"}, {"bytes-0", "bytes-1"}, {"bytes-0", "bytes-1"}]
+
+
+def test_a_thread_that_cannot_begin_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug there ends the run here; its traceback goes where those of threads go."""
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(str(args.exc_value)))
+
+    def opening() -> aiohttp.ClientSession:
+        raise RuntimeError("a bug")
+
+    async def main() -> None:
+        part = FilePart(tmp_path / "part")
+        async with ByteWorkers(opening, Idle, 1) as to:
+            with pytest.raises(RuntimeError, match="could not begin"):
+                await to.fetch(Link("x"), NOTHING, part, Follower())
+        await part.close()
+
+    asyncio.run(main())
+    assert told == ["a bug"]
+
+
+@pytest.mark.parametrize(
+    ("processors", "downloads", "count"), [(1, 8, 1), (2, 8, 2), (64, 8, 4), (64, 1, 1)]
+)
+def test_no_more_threads_than_processors_or_downloads(
+    processors: int, downloads: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four at most: Python's lock is shared."""
+    here: Callable[[int], set[int]] = lambda _: set(range(processors))  # noqa: E731
+    monkeypatch.setattr("os.sched_getaffinity", here)
+    assert count_for(downloads) == count

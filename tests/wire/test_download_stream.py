@@ -1,0 +1,250 @@
+"""Bodies that go from the transport straight into the part, in the clear and over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.download_body import Limits
+from archiver.adapters.download_stream import Stream
+from archiver.adapters.throttle import Throttle
+from archiver.errors import BrokenError, CorruptError, DestinationError
+from tests.wire.download_bench import LOCAL, Bench, FilePart, bench, trusted, video
+from tests.wire.raw_server import File, Reply, Request, cut, in_turn, reply
+
+ROOM = 40_000  # of the bench's part
+LONG = 3_000_000  # more than the sockets between the two hold at once
+WAYS = pytest.mark.parametrize("way", ["http", "https"])
+
+
+def on(way: str, tmp_path: Path, handler: Any, body: Any, **more: Any) -> None:
+    """Run *body* with a bench, over TLS or not."""
+    tls, account = trusted(tmp_path, "127.0.0.1") if way == "https" else (None, LOCAL)
+    bench(tmp_path, handler, body, tls=tls, account=account, **more)
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> list[Stream]:
+    """Every stream that ran: without one, a test of them would say nothing."""
+    ran: list[Stream] = []
+    honest = Stream.run
+
+    async def run(self: Stream, throttle: Throttle) -> None:
+        ran.append(self)
+        await honest(self, throttle)
+
+    monkeypatch.setattr(Stream, "run", run)
+    return ran
+
+
+@WAYS
+def test_one_connection_brings_one_file_after_the_other(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """Of every length around the room's, so that the end comes at each place of it."""
+    sizes = [LONG, LONG - LONG % ROOM, LONG - LONG % ROOM + 1, LONG - LONG % ROOM - 1, 17]
+    files = {
+        f"/{length}": video(length, length) if length > 17 else bytes(range(17)) for length in sizes
+    }
+
+    async def body(b: Bench) -> None:
+        for name, content in files.items():
+            b.part = FilePart(tmp_path / "next")
+            before = b.told.count
+            saved = await b.fetch(url=b.server.url.replace("/file.mp4", name))
+            assert (b.content == content, saved.total) == (True, len(content))
+            assert b.told.count - before == len(content)
+            await b.part.close()
+        assert b.server.connections == 1
+
+    def handler(request: Request) -> Reply:
+        return reply(200, files[request.target.partition("?")[0]])
+
+    on(way, tmp_path, handler, body)
+    assert len(streams) >= len(files) - 1
+
+
+@WAYS
+def test_a_byte_too_many_breaks_the_transfer(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """D29: it is seen with the last byte, and the connection is not used again."""
+    content = video(LONG)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(CorruptError, match="more than it had announced"):
+            await b.fetch()
+        b.part = FilePart(tmp_path / "again")
+        await b.fetch()
+        assert b.content == content
+        assert b.server.connections == 2
+
+    whole = reply(200, content)
+    on(way, tmp_path, in_turn(Reply(whole.raw + b"!"), whole), body)
+    assert streams
+
+
+@WAYS
+def test_an_answer_to_nothing_is_never_the_next_files(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """A43: a second answer right behind the first: it belongs to no question."""
+    content, other = video(LONG), video(LONG, seed=2)
+    whole = reply(200, content)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(CorruptError):
+            await b.fetch()
+        b.part = FilePart(tmp_path / "again")
+        await b.fetch()
+        assert b.content == content
+
+    on(way, tmp_path, in_turn(Reply(whole.raw + reply(200, other).raw), whole), body)
+    assert streams
+
+
+@WAYS
+@pytest.mark.parametrize("then", ["close", "reset"])
+def test_what_came_before_a_break_is_kept(
+    way: str, then: Any, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """D01, D04: it is durable and recorded, and the next answer goes on behind it."""
+    file = File(video(LONG))
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError, match="broke off"):
+            await b.fetch()
+        kept = b.last
+        assert 0 < kept.bytes == b.part.durable
+        assert b.content[: kept.bytes] == file.content[: kept.bytes]
+        saved = await b.fetch(kept)
+        assert (saved.total, b.content == file.content) == (LONG, True)
+        asked = b.server.requests[-1].start
+        assert asked == kept.bytes - 64 * 1024  # the last stretch is compared
+
+    on(way, tmp_path, in_turn(lambda r: cut(file(r), 2_000_000, then), file), body)
+    assert len(streams) == 2
+
+
+@WAYS
+def test_a_host_that_falls_silent_is_left(way: str, tmp_path: Path, streams: list[Stream]) -> None:
+    """D02: what came before is kept."""
+    file = File(video(LONG))
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError, match=r"no byte for 0\.2 s"):
+            await b.fetch()
+        assert b.last.bytes == b.told.count == 2_000_000
+
+    answer = cut(file(Request("GET", "/", {}, 0)), 2_000_000, "stall")
+    on(way, tmp_path, in_turn(answer), body, limits=Limits(stall_s=0.2))
+    assert streams
+
+
+@WAYS
+def test_a_disk_that_refuses_ends_the_transfer(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """L01: at once, and nothing is synced after it."""
+
+    class Full(FilePart):
+        syncs = 0
+
+        def filled(self, count: int) -> None:
+            self.full = self.offset > 1_000_000
+            super().filled(count)
+
+        async def sync(self) -> int:
+            self.syncs += 1
+            return await super().sync()
+
+    async def body(b: Bench) -> None:
+        b.part = full = Full(tmp_path / "full")
+        with pytest.raises(DestinationError, match="disk is full"):
+            await b.fetch()
+        assert (full.syncs, b.told.reported) == (0, [])
+        await gone(b)
+
+    on(way, tmp_path, File(video(LONG)), body)
+    assert streams
+
+
+@WAYS
+def test_a_cancelled_transfer_keeps_what_came_and_leaves_no_connection(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """L29: and nothing is written after its end."""
+
+    async def body(b: Bench) -> None:
+        task = asyncio.create_task(b.fetch())
+        while b.told.count < 1_000_000:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert b.last.bytes == b.part.durable == b.part.offset
+        await gone(b)
+        assert b.part.offset == b.last.bytes
+
+    answer = cut(reply(200, video(LONG)), 2_000_000, "stall")
+    on(way, tmp_path, lambda _: answer, body)
+    assert streams
+
+
+@WAYS
+def test_a_long_file_is_synced_under_way(way: str, tmp_path: Path, streams: list[Stream]) -> None:
+    """Reading rests for each sync, and goes on behind it."""
+    content = video(LONG)
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        assert b.content == content
+        stretches = [saved.bytes for saved in b.told.reported]
+        assert len(stretches) > 5
+        assert stretches == sorted(stretches)
+
+    on(way, tmp_path, File(content), body, limits=Limits(sync_bytes=400_000))
+    assert streams
+
+
+@WAYS
+def test_a_limit_is_paid_read_by_read(way: str, tmp_path: Path, streams: list[Stream]) -> None:
+    """Every byte is paid for, once, and before the next is read."""
+    paid: list[int] = []
+
+    class Till(Throttle):
+        async def pay(self, count: int) -> bool:
+            paid.append(count)
+            await asyncio.sleep(0)
+            return True
+
+    async def body(b: Bench) -> None:
+        await b.fetch()
+        assert b.content == content
+        assert sum(paid) == LONG
+        assert max(paid) < LONG / 2
+
+    content = video(LONG)
+    on(way, tmp_path, File(content), body, throttle=Till(1.0, SystemClock()))
+    assert streams
+
+
+async def gone(b: Bench) -> None:
+    """Wait until the host has nobody any more."""
+    while b.server.open_connections:
+        await asyncio.sleep(0)
+
+
+def test_a_host_that_crawls_is_left(tmp_path: Path) -> None:
+    """D03: a byte now and then is no silence, and no download either."""
+    limits = Limits(slow_bytes_s=1e12, slow_over_s=0.0, sync_bytes=100_000)
+
+    async def body(b: Bench) -> None:
+        with pytest.raises(BrokenError, match="bytes a second"):
+            await b.fetch()
+
+    bench(tmp_path, File(video(LONG)), body, limits=limits)
