@@ -17,6 +17,7 @@ class EmulatorConfig:
         videos: how many, spread over the channels.
         channels: how many; of three or more, the last is shared with the account, not owned.
         playlists: how many, spread over the channels.
+        page_videos: most videos that one page of a listing holds, however many are asked for.
         size: least and largest bytes of an MP4; one below the sample's 13 kB means the sample's.
         generation_s: shortest and longest time that preparing a file takes.
         window_s: life of a download address; infinity makes ``expires_at`` null.
@@ -43,6 +44,7 @@ class EmulatorConfig:
     videos: int = 12
     channels: int = 2
     playlists: int = 2
+    page_videos: int = 50
     size: tuple[int, int] = (1_000_000, 4_000_000)
     generation_s: tuple[float, float] = (0.3, 2.0)
     window_s: float = 86_400.0

@@ -15,7 +15,7 @@ from archiver.emulator.answers import Json
 from archiver.emulator.world import World
 
 Item = TypeVar("Item")
-CHANNELS_MOST, VIDEOS_MOST, PLAYLISTS_MOST, MEMBERS_MOST = 100, 50, 50, 200
+CHANNELS_MOST, PLAYLISTS_MOST, MEMBERS_MOST = 100, 50, 200
 ODD_IDS: tuple[Any, ...] = (
     "../../etc/passwd",
     "9" * 10_000,
@@ -112,7 +112,7 @@ class Listings:
             if video.protect in wanted and since <= video.created_at <= until
         ]
         chosen.sort(key=lambda video: (-video.rank, video.id))
-        return self._videos_page(path, query, chosen, VIDEOS_MOST)
+        return self._videos_page(path, query, chosen, self._world.config.page_videos)
 
     def _videos_page(
         self, path: str, query: Mapping[str, str], videos: Sequence[Video], most: int
