@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# What is compiled once is read by every worker and every process that a test starts.
+unexport PYTHONDONTWRITEBYTECODE
 READY := $(VENV)/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 DEV := $(READY)-dev
 GATES := $(READY)-gates
@@ -15,27 +17,27 @@ help:    ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 # A set-up counts once it came to its end; one that was interrupted, or was made by another Python,
-# is made anew.  The demo needs only what the program needs; tests and checks need more.
-$(READY): pyproject.toml requirements/run.txt
+# is made anew.  The demo needs only what the program needs; tests and checks need more.  Each list
+# holds the one before: one call of pip, which reads the index of every package that it is given.
+# Of what tests and checks need, most is never imported: Python compiles the rest where it is used.
+define set-up
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "archiver needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@test -e $@ || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
+	@test -e $(READY) || $(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: apt install python3-venv" >&2; exit 1; }
 	@rm -f $(VENV)/.ready-*
-	@echo "setting up: downloading what archiver needs" >&2
-	@$(INSTALL) requirements/run.txt
+	@echo "setting up: downloading what $(2)" >&2
+	@$(INSTALL) requirements/$(1)
 	@$(PY) -m pip install --quiet --no-index --no-deps --no-build-isolation -e .
-	@touch $@
+	@touch $(3)
+endef
 
-$(DEV): $(READY) requirements/dev.txt
-	@rm -f $(VENV)/.ready-*
-	@echo "setting up: downloading what the checks and tests need" >&2
-	@$(INSTALL) requirements/dev.txt
-	@touch $(READY) $@
+$(READY): pyproject.toml requirements/run.txt
+	$(call set-up,run.txt,archiver needs,$(READY))
 
-$(GATES): $(DEV) requirements/gates.txt
-	@rm -f $(VENV)/.ready-*
-	@echo "setting up: downloading what the gates need" >&2
-	@$(INSTALL) requirements/gates.txt
-	@touch $(READY) $(DEV) $@
+$(DEV): pyproject.toml requirements/run.txt requirements/dev.txt
+	$(call set-up,dev.txt --no-compile,the checks and tests need,$(READY) $(DEV))
+
+$(GATES): pyproject.toml requirements/run.txt requirements/dev.txt requirements/gates.txt
+	$(call set-up,gates.txt --no-compile,the gates need,$(READY) $(DEV) $(GATES))
 
 dev: $(DEV)    ## virtual environment with everything a developer needs
 
@@ -48,9 +50,12 @@ check: $(DEV)    ## format, lint, types, layers: what a machine can judge
 	@$(PY) -m mypy
 	@layers=$$($(VENV)/bin/lint-imports --no-cache) || { echo "$$layers"; exit 1; }
 
-test: check    ## everything that must hold: under two minutes, no network, no sleeping
+core: $(DEV)
 	@$(PY) -m coverage run -m pytest tests/core
 	@$(PY) -m coverage report --fail-under=100
+
+test: $(DEV)    ## everything that must hold: under two minutes, no network, no sleeping
+	@$(MAKE) --no-print-directory --jobs 2 check core
 	@$(PY) -m pytest --ignore tests/core -m 'not slow' --seeds $(SEEDS) -n $(SIDE_BY_SIDE) --dist worksteal
 
 # How many worlds: of its own, since `make test` counts its universes by the same name.
@@ -83,4 +88,4 @@ lock: $(GATES)    ## choose newer versions of what is installed, and write down 
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage mutants archiver-demo
 
-.PHONY: help dev demo check test faults docs man mutants audit lock clean
+.PHONY: help dev demo check core test faults docs man mutants audit lock clean
