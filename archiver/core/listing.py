@@ -118,8 +118,12 @@ def differs(job: Job, seen: Video) -> bool:
 
 
 def _grows(job: Job, seen: Video, age_s: float) -> bool:
-    """It was listed with other values ten minutes ago, or more; nothing was done for it yet."""
-    untouched = job.asked_at is None and job.reason in ("", ACCEPTED, ENDED, RELISTED)
+    """It was listed with other values ten minutes ago, or more; nothing was done for it yet.
+
+    A POST that never got through is nothing, though it left a reason.
+    """
+    came_to_nothing = job.failures or job.ran_out or job.sha256 is not None
+    untouched = job.asked_at is None and job.reason != HELD and not came_to_nothing
     return untouched and age_s >= SETTLES_S and differs(job, seen)
 
 
