@@ -8,4 +8,7 @@ pipeline: $(DEV)    ## a run against what nobody could beat: on virtual time, an
 	@$(PY) bench/makespan.py
 	@$(PY) bench/pipeline.py
 
-.PHONY: bench pipeline
+scale: $(READY)    ## what the bookkeeping of 1,000 to 1,000,000 videos costs (VIDEOS="1000 10000")
+	@$(PY) bench/scale.py $(VIDEOS)
+
+.PHONY: bench scale pipeline

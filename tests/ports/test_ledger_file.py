@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import signal
@@ -225,10 +226,40 @@ def test_the_file_is_private_and_set_up_for_its_file_system(tmp_path: Path, plac
 
     old = os.umask(0)
     try:
-        expected = ["wal", 2, 1, 2] if place else ["delete", 3, 1, 2]
+        expected = ["wal", 2, 1, 1] if place else ["delete", 3, 1, 1]
         assert use(tmp_path, what) == expected
     finally:
         os.umask(old)
+
+
+def test_a_selection_without_a_place_for_its_file_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that may write to its volume alone."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    async def what(ledger: SqliteLedger) -> object:
+        return await ledger._writer.read(lambda db: db.execute("PRAGMA temp_store").fetchone()[0])
+
+    assert use(tmp_path, what) == 2
+
+
+def test_what_shares_a_commit_runs_again_alone_where_one_raises(tmp_path: Path) -> None:
+    """The neighbours' writes are undone with the bad one's, and then done once."""
+
+    async def what(ledger: SqliteLedger) -> list[object]:
+        def note(db: sqlite3.Connection, key: str) -> None:
+            count = "coalesce((SELECT value FROM meta WHERE key = ?1), 0) + 1"
+            db.execute(f"INSERT OR REPLACE INTO meta VALUES (?1, {count})", (key,))
+            if key == "bad":
+                raise LookupError(key)
+
+        works = [functools.partial(note, key=key) for key in ("a", "bad", "b")]
+        done = await asyncio.gather(*map(ledger._writer.write, works), return_exceptions=True)
+        return [*map(type, done), *[await ledger.meta_get(key) for key in ("a", "bad", "b")]]
+
+    expected = [type(None), LookupError, type(None), "1", None, "1"]
+    assert use(tmp_path, what) == expected
 
 
 def test_a_file_system_is_known_by_the_longest_mount(tmp_path: Path) -> None:

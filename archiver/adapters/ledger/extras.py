@@ -76,14 +76,18 @@ def begin(db: sqlite3.Connection, variant: str, now: Instant) -> int:
     return len(fresh)
 
 
-def due(db: sqlite3.Connection, now: Instant, *, refresh: bool) -> list[Job]:
-    """The extras of the selection whose round may be over, or all of them."""
+def due(db: sqlite3.Connection, now: Instant, after: VideoId, *, refresh: bool) -> list[Job]:
+    """The extras of the selection whose round may be over, or all of them.
+
+    At most ROUNDS_MOST, of videos behind the number *after*.
+    """
     found = db.execute(
         f"SELECT {rows.JOB_COLUMNS} FROM queue CROSS JOIN main.job ON "
         "job.video_id = queue.video_id AND job.kind = 'extras' AND job.variant = 'extras' "
         "AND job.version = queue.version WHERE queue.variant = 'extras' "
-        "AND (? OR queue.state = 'discovered' OR queue.due_at <= ?)",
-        (refresh, now),
+        "AND (? OR queue.state = 'discovered' OR queue.due_at <= ?) "
+        "AND queue.video_id > ? ORDER BY queue.video_id LIMIT ?",
+        (refresh, now, after, ROUNDS_MOST),
     )
     return [rows.job_of(row) for row in found]
 

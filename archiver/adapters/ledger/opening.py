@@ -29,6 +29,7 @@ from archiver.met import met
 
 BUSY_S = 30.0  # a reader holds its lock for one page only
 JOURNAL_MOST_BYTES = 64 * 1024 * 1024  # what is left of a WAL file after a checkpoint
+MIRROR_MOST_KIB = 32_768  # of the run's selection in memory: a quarter of a million videos
 _OWN = (
     "holding.video_id = job.video_id AND holding.kind = job.kind AND "
     "holding.variant = job.variant AND holding.version = job.version"
@@ -226,7 +227,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if not local:
         met("O10")
     db.executescript(
-        "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;"
+        f"PRAGMA temp_store = {_mirror_store()}; PRAGMA temp.cache_size = -{MIRROR_MOST_KIB};"
+        "PRAGMA secure_delete = ON;"
         # macOS: only F_FULLFSYNC reaches the disk.  Elsewhere this does nothing.
         "PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;"
         f"PRAGMA journal_size_limit = {JOURNAL_MOST_BYTES};"
@@ -236,6 +238,17 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
     db.execute(f"PRAGMA journal_mode = {'WAL' if local else 'DELETE'}").fetchone()
     db.executescript(ADDED + SELECTION)
+
+
+def _mirror_store() -> str:
+    """Where the mirror of a large selection goes: beyond its cache, into a file without a name.
+
+    Into memory where SQLite would find no folder for it (https://sqlite.org/tempfiles.html, 5).
+    """
+    told = (os.environ.get("SQLITE_TMPDIR", ""), os.environ.get("TMPDIR", ""))
+    places = (*told, "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  SQLite's own list
+    is_found = any(Path(each).is_dir() and os.access(each, os.W_OK | os.X_OK) for each in places)
+    return "FILE" if is_found else "MEMORY"
 
 
 def _lay_out_beside(db: sqlite3.Connection) -> None:

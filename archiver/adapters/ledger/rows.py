@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from archiver.core.events import Event
 from archiver.core.model import (
     NEVER,
+    NOTHING,
     Holding,
     Instant,
     Job,
@@ -28,7 +29,9 @@ from archiver.core.naming import display
 from archiver.errors import DestinationError, LedgerLostError
 
 Row = tuple[Any, ...]
-_STATES = frozenset(state.value for state in JobState)
+_STATES = {state.value: state for state in JobState}
+_FIELDS: dict[type, tuple[str, ...]] = {}  # asking a dataclass for them takes as long, too
+_as_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: that costs as much as a text
 
 _KEY = ("video_id", "kind", "variant", "version")
 _JOB = (
@@ -44,6 +47,8 @@ _VIDEO = (
     "length_s", "protect", "recording", "raw",
 )  # fmt: skip
 _HOLDING = (*_KEY, "path", "bytes", "sha256", "stored_at", "provenance")
+
+_NOTHING = (0, None, None, None, "", 0)  # of most jobs nothing is saved
 
 JOB_WIDTH, VIDEO_WIDTH = len(_JOB), len(_VIDEO)
 JOB_COLUMNS = ", ".join(f"job.{name}" for name in _JOB)
@@ -106,14 +111,15 @@ def job_of(row: Row) -> Job:
         LedgerLostError: no program of ours wrote this.
     """
     url, expires_at = row[9], row[10]
-    if row[4] not in _STATES:
+    state = _STATES.get(row[4])
+    if state is None:
         raise LedgerLostError(f"The ledger is damaged: there is no state {display(row[4])}.")
     return Job(
-        JobKey(VideoId(row[0]), row[1], row[2], row[3]), JobState(row[4]),
+        JobKey(VideoId(row[0]), row[1], row[2], row[3]), state,
         due_at=NEVER if row[5] is None else Instant(row[5]),
         asked_at=row[6], pending_at=row[7], available_at=row[8],
         link=None if url is None else Link(url, NEVER if expires_at is None else expires_at),
-        saved=Saved(
+        saved=NOTHING if row[11:17] == _NOTHING else Saved(
             row[11], row[12], row[13], row[14], row[15], joined=bool(row[16] & _JOINED),
             measured=bool(row[16] & _MEASURED),
         ),
@@ -202,18 +208,24 @@ def insert_event(db: sqlite3.Connection, key: JobKey, name: str, payload: str, a
 
 def payload_of(event: Event) -> str:
     """The event as JSON, fit for anybody to read: of an address, only its host and its end."""
-    told = {field.name: _told(getattr(event, field.name)) for field in fields(event)}
-    return plain(json.dumps(told, ensure_ascii=False))
+    return plain(_as_json({name: _told(getattr(event, name)) for name in _names(event)}))
 
 
 def payload_of_holding(holding: Holding) -> str:
     """A holding as JSON."""
-    return plain(json.dumps(told_holding(holding), ensure_ascii=False))
+    return plain(_as_json(told_holding(holding)))
 
 
 def told_holding(holding: Holding) -> dict[str, Any]:
     """What a record says; the text itself stands beside it."""
     return {name: getattr(holding, name) for name in _HOLDING}
+
+
+def _names(of: Event | Saved) -> tuple[str, ...]:
+    kind = type(of)
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(field.name for field in fields(of))
+    return _FIELDS[kind]
 
 
 def _told(value: Any) -> Any:
@@ -223,7 +235,7 @@ def _told(value: Any) -> Any:
         case Holding():
             return told_holding(value)
         case Saved():
-            return {field.name: _told(getattr(value, field.name)) for field in fields(value)}
+            return {name: _told(getattr(value, name)) for name in _names(value)}
         case tuple():
             return [_told(each) for each in value]
         case float() if value == NEVER:

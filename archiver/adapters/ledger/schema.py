@@ -92,7 +92,7 @@ CREATE TABLE IF NOT EXISTS loss (
 ) STRICT;
 """
 
-# The run's selection, and beside it a mirror of what orders its newest jobs.  It lives in memory,
+# The run's selection, and beside it a mirror of what orders its newest jobs.  It lives and ends
 # with the connection; triggers keep it in step within the same transaction.  So a window costs what
 # it holds, whether one video of a million is selected or all of them.
 LIVE, READY, LATER, REST, HELD = 0, 1, 2, 3, 4
@@ -121,7 +121,7 @@ MIRROR_CONFLICT = """
         state = excluded.state, place = excluded.place, due_at = excluded.due_at,
         delete_at = excluded.delete_at
     WHERE excluded.version >= queue.version"""
-_FOLLOW = f"""WHEN NEW.kind IN ('video', 'extras') AND EXISTS (
+_FOLLOW = f"""NEW.kind IN ('video', 'extras') AND EXISTS (
         SELECT 1 FROM selected WHERE selected.video_id = NEW.video_id)
     BEGIN {MIRRORED.format("NEW")} WHERE true {MIRROR_CONFLICT}; END;"""
 _COUNT_NEW = """INSERT INTO tally VALUES (NEW.variant, NEW.state, 1)
@@ -153,6 +153,9 @@ CREATE TEMP TRIGGER extras_insert AFTER INSERT ON temp.queue WHEN NEW.variant <>
 CREATE TEMP TRIGGER extras_update AFTER UPDATE OF state ON temp.queue
     WHEN NEW.variant <> 'extras' AND OLD.state <> NEW.state
     {_MOVE_EXTRAS}
-CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job {_FOLLOW}
-CREATE TEMP TRIGGER follow_update AFTER UPDATE ON main.job {_FOLLOW}
+CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job WHEN {_FOLLOW}
+CREATE TEMP TRIGGER follow_update AFTER UPDATE ON main.job WHEN (
+        OLD.state <> NEW.state OR OLD.due_at IS NOT NEW.due_at
+        OR OLD.asked_at IS NOT NEW.asked_at OR OLD.delete_at IS NOT NEW.delete_at
+    ) AND {_FOLLOW}
 """

@@ -161,12 +161,12 @@ class SqliteLedger(Reader):
 
     async def want_extras(self, variant: str, now: Instant, *, refresh: bool = False) -> int:
         """Begin the rounds of extras that are due for the selection, or all; how many."""
-        due = await self._writer.read(functools.partial(extras.due, now=now, refresh=refresh))
-        begun, most = 0, extras.ROUNDS_MOST
-        for start in range(0, len(due), most):
-            some = due[start : start + most]
+        begun, after = 0, VideoId(-1)
+        due = functools.partial(extras.due, now=now, refresh=refresh)
+        while some := await self._writer.read(functools.partial(due, after=after)):
             renew = functools.partial(extras.renew, jobs=some, now=now, refresh=refresh)
             begun += await self._writer.write(renew)
+            after = some[-1].key.video_id
         begin = functools.partial(extras.begin, variant=variant, now=now)
         while count := await self._writer.write(begin):
             begun += count
