@@ -67,8 +67,9 @@ async def verified(dest: Path) -> dict[str, Any]:
     return (await archive.verify(str(dest))).as_json()
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, cut, edited])
-@pytest.mark.parametrize("is_rebuilt", [False, True])
+@pytest.mark.parametrize(
+    ("damage", "is_rebuilt"), [(Path.unlink, False), (cut, False), (edited, True)]
+)
 def test_every_small_file_comes_back_with_its_bytes(
     tmp_path: Path, damage: Callable[[Path], Any], is_rebuilt: bool
 ) -> None:
@@ -197,6 +198,10 @@ def test_what_the_vendor_no_longer_has_stays_as_it_is(tmp_path: Path, is_unliste
                 (changed,) = report["changed"]
                 assert "does not have it" in changed["reason"]
                 assert not report.get("queued")
+            if not is_unlisted:  # and back again: a later round brings what was given up
+                vendor.world.account.videos[number_of(path)].captions = [Caption("en-00")]
+                await gathered(tmp_path, vendor, refresh=True)
+                assert (await archive.verify(str(tmp_path))).exit_code == 0
 
     hastily(story())
 
@@ -240,7 +245,7 @@ def test_what_somebody_put_right_is_believed(tmp_path: Path) -> None:
     hastily(story())
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, cut, edited])
+@pytest.mark.parametrize("damage", [Path.unlink, cut])
 def test_what_was_damaged_when_the_ledger_was_lost_does_not_spoil_the_bag(
     tmp_path: Path, damage: Callable[[Path], Any]
 ) -> None:
