@@ -12,7 +12,10 @@ Rule 3: a thread begins with its first download: a night without news has none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import selectors
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +24,7 @@ from typing import Any, Self, TypeAlias
 import aiohttp
 import anyio
 
+from archiver.adapters.causes import refusal
 from archiver.core.model import Link, Saved
 from archiver.ports import Part, Progress, Source
 
@@ -105,8 +109,14 @@ class _Worker:
             self._thread.join()  # a few steps of Python's own are left
 
     def _begin(self) -> None:
+        """Start the thread.
+
+        Raises:
+            CrowdedError: no more files can be opened just now; another download may try again.
+        """
         self._caller = asyncio.get_running_loop()
         self._ready, self._ended = self._caller.create_future(), self._caller.create_future()
+        self._loop = _new_loop()
         name = f"bytes-{self._number}"
         # A thread that hangs in a system call must not keep the program from its end.
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
@@ -115,7 +125,8 @@ class _Worker:
     def _main(self) -> None:
         """Be the thread."""
         try:
-            asyncio.run(self._live())
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._live())
         finally:
             self._caller.call_soon_threadsafe(self._is_over)
 
@@ -125,11 +136,28 @@ class _Worker:
         self._ended.set_result(None)
 
     async def _live(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = asyncio.Event()
         async with self._opening() as session:
             self._source = self._make(session)
             self._caller.call_soon_threadsafe(self._ready.set_result, None)
             await self._stop.wait()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """A loop for another thread.
+
+    Raises:
+        CrowdedError: no more files can be opened just now.
+    """
+    try:
+        # Tried before: asyncio leaves a loop that could not open all it needs half made, and that
+        # complains when it is collected.
+        with contextlib.closing(selectors.DefaultSelector()):
+            for end in socket.socketpair():
+                end.close()
+        return asyncio.new_event_loop()
+    except OSError as error:
+        raise refusal(error, "starting a thread for downloads") from error
 
 
 class _Errand:

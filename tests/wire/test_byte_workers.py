@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from archiver.adapters.http import tls_context
 from archiver.adapters.publish import LocalVault
 from archiver.connecting import byte_workers
 from archiver.core.model import NOTHING, JobKey, Link, Saved, VideoId
-from archiver.errors import DestinationError, LinkRefusedError
+from archiver.errors import CrowdedError, DestinationError, LinkRefusedError
 from archiver.ports import Part, Progress
 from tests.wire.download_bench import LOCAL, FilePart, video
 from tests.wire.raw_server import File, RawServer, Reply, Request, cut, reply
@@ -209,6 +210,32 @@ def test_a_thread_that_cannot_begin_says_so(
 
     asyncio.run(main())
     assert told == ["a bug"]
+
+
+def test_no_descriptor_for_a_thread_is_weather(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L07: said as for any other file, and the next download tries again."""
+    honest = asyncio.new_event_loop
+    refusals = iter([OSError(errno.EMFILE, "too many")])
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        for error in refusals:
+            raise error
+        return honest()
+
+    async def main() -> None:
+        content = video(LONG)
+        async with RawServer(File(content)) as server, workers(1) as to:
+            monkeypatch.setattr(asyncio, "new_event_loop", new_event_loop)
+            part = FilePart(tmp_path / "part")
+            with pytest.raises(CrowdedError):
+                await to.fetch(Link(server.url), NOTHING, part, Follower())
+            saved = await to.fetch(Link(server.url), NOTHING, part, Follower())
+            assert saved.total == LONG
+            await part.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
