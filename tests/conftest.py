@@ -1,8 +1,14 @@
-"""Shared by all tests: how many universes to try."""
+"""Shared by all tests: how many universes to try, and nobody to trust."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from tests.authorities import NO_AUTHORITIES
+
+os.environ.update(NO_AUTHORITIES)  # before aiohttp is imported, which reads them as well
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

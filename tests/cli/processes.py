@@ -12,6 +12,7 @@ from typing import Any
 
 from archiver.emulator.config import EmulatorConfig
 from archiver.emulator.server import Emulator
+from tests.authorities import NO_AUTHORITIES
 from tests.crash.program import fork
 from tests.faults.process import command
 
@@ -63,5 +64,5 @@ def reaching(emulator: Emulator) -> dict[str, str]:
     return {
         "ARCHIVER_API_URL": emulator.api_url, "ARCHIVER_TOKEN_URL": emulator.token_url,
         "ARCHIVER_CLIENT_ID": emulator.client_id,
-        "ARCHIVER_CLIENT_SECRET": emulator.client_secret,
+        "ARCHIVER_CLIENT_SECRET": emulator.client_secret, **NO_AUTHORITIES,
     }  # fmt: skip

@@ -22,6 +22,7 @@ from typing import Any
 
 import bagit
 
+from tests.authorities import NO_AUTHORITIES
 from tests.faults.process import command, told_to
 
 ROOT = Path(__file__).parent.parent.parent
@@ -125,7 +126,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What a process sees, and nothing beside it."""
         homes = {"HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp")}
-        return {"PATH": os.environ["PATH"], **homes, **self.env}
+        return {"PATH": os.environ["PATH"], **NO_AUTHORITIES, **homes, **self.env}
 
     def run_args(self, *more: str) -> list[str]:
         """A run of the whole account into ``dest``; whether with extras, the environment says."""
