@@ -27,10 +27,12 @@ def test_every_night_fetches_what_changed_that_day(tmp_path: Path, nights: int) 
     dice = random.Random(30)
 
     async def story() -> None:
-        async with emulator(videos=60, channels=3, size=SMALL, private_share=0.3) as vendor:
+        async with emulator(
+            videos=24, channels=3, page_videos=10, size=SMALL, private_share=0.3
+        ) as vendor:
             first = await night(tmp_path, vendor)
-            assert (first.exit_code, first.archived) == (0, 60)
-            world, posts, versions = vendor.world, vendor.stats["posts"], 60
+            assert (first.exit_code, first.archived) == (0, 24)
+            world, posts, versions = vendor.world, vendor.stats["posts"], 24
             stands = {p: p.read_bytes() for p in (tmp_path / "data").rglob("*.mp4")}
             for number in range(1, nights + 1):
                 await asyncio.sleep(DAY_S)

@@ -36,14 +36,16 @@ from archiver.lister import Lister
 from archiver.run_options import RunOptions
 from tests.hasty import Watcher, account_of, emulator, hastily, night, now
 
-VIDEOS, PAGES = 303, 7
-CONFIG: dict[str, Any] = {"videos": VIDEOS, "channels": 1, "playlists": 0, "size": (15_500, 60_000)}
+VIDEOS, PAGES = 63, 7
+CONFIG: dict[str, Any] = {
+    "videos": VIDEOS, "page_videos": 10, "channels": 1, "playlists": 0, "size": (15_500, 60_000),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def a_few_pages_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real bound is held by ``tests/core``; seven pages tell the same as seventy."""
-    monkeypatch.setattr(recency, "CHEAP_MOST", 100)
+    monkeypatch.setattr(recency, "CHEAP_MOST", 20)
 
 
 @dataclass
@@ -191,9 +193,9 @@ def test_a_page_with_something_new_is_never_the_last(tmp_path: Path) -> None:
         async with the_next_night(tmp_path) as here:
             world = here.vendor.world
             ids = sorted(world.account.videos, key=lambda n: -world.account.videos[n].rank)
-            world.replace_video(ids[30], size=70_000)
-            world.rename_video(ids[80], "Another title")
-            world.bump_video(ids[200])
+            world.replace_video(ids[6], size=70_000)
+            world.rename_video(ids[16], "Another title")
+            world.bump_video(ids[40])
             again = await here.listed()
             assert again.reading is Reading.RECENT
             assert again.ids == everything(here.vendor)
@@ -224,7 +226,7 @@ def test_a_young_recording_further_down_is_looked_for(tmp_path: Path) -> None:
         async with nights(tmp_path) as here:
             world = here.vendor.world
             live = world.add_video(title="Round the clock", recording=True, now=now() - 20 * DAY_S)
-            for number in range(120):
+            for number in range(24):
                 world.add_video(title=f"Later {number}", now=now() - 10 * DAY_S)
             await here.listed()
             await asyncio.sleep(DAY_S)
@@ -280,13 +282,13 @@ def test_a_listing_left_early_is_not_taken_for_a_shrunken_one(tmp_path: Path) ->
         async with the_next_night(tmp_path) as here:
             world = here.vendor.world
             ids = sorted(world.account.videos, key=lambda n: -world.account.videos[n].rank)
-            for number in ids[100:]:
+            for number in ids[20:]:
                 world.delete_video(number)
             weeknight = await here.listed()
             assert weeknight.reading is Reading.RECENT
             assert len(weeknight.ids) == VIDEOS, "what is deleted far down is seen on Sunday"
             await asyncio.sleep(6 * DAY_S)
-            with pytest.raises(ListingError, match="has 100 videos; the last one had 303"):
+            with pytest.raises(ListingError, match="has 20 videos; the last one had 63"):
                 await here.listed()
 
     hastily(story())
@@ -296,22 +298,22 @@ def test_a_plan_and_a_run_know_what_no_page_named(tmp_path: Path) -> None:
     """The whole program: the same selection on a weeknight, in a few calls, planned and done."""
 
     async def story() -> None:
-        async with emulator(**{**CONFIG, "videos": 153}) as vendor:
+        async with emulator(**{**CONFIG, "videos": 33}) as vendor:
             first = await night(tmp_path, vendor)
-            assert (first.exit_code, first.archived) == (0, 153)
+            assert (first.exit_code, first.archived) == (0, 33)
             await asyncio.sleep(DAY_S)
             vendor.world.add_video(title="New", now=now() - 5 * 3600)
             options = RunOptions(sources=(AccountSource(),))
             report = await archive.plan(str(tmp_path), account_of(vendor), options, Watcher())
-            assert (report.selected, report.new, report.archived) == (154, 1, 153)
+            assert (report.selected, report.new, report.archived) == (34, 1, 33)
             again = await night(tmp_path, vendor)
-            assert (again.exit_code, again.selected, again.archived) == (0, 154, 1)
+            assert (again.exit_code, again.selected, again.archived) == (0, 34, 1)
             assert again.api_calls.list <= 4 < first.api_calls.list
             assert again.as_json()["listed"] == [
-                {"source": "account", "videos": 154, "whole": False}
+                {"source": "account", "videos": 34, "whole": False}
             ]  # fmt: skip
             whole = await night(tmp_path, vendor, full_listing=True)
             assert whole.api_calls.list == first.api_calls.list
-            assert whole.selected == 154
+            assert whole.selected == 34
 
     hastily(story())

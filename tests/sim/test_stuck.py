@@ -25,13 +25,13 @@ def test_files_that_are_never_ready_do_not_hold_up_the_others(tmp_path: Path) ->
 
 
 def test_a_vendor_that_became_quick_is_seen_before_the_run_stops_waiting(tmp_path: Path) -> None:
-    """Known for five hours a file, and now ready in a second: the first look would come too late.
+    """Known for two hours a file, and now ready in a second: the first look would come too late.
 
     In the next run, a day later, that version would have run out, night after night.
     """
 
     async def story() -> None:
-        async with emulator(videos=6, size=SMALL, generation_s=(18_000.0, 18_100.0)) as vendor:
+        async with emulator(videos=6, size=SMALL, generation_s=(7_200.0, 7_240.0)) as vendor:
             assert (await night(tmp_path, vendor)).archived == 6
             vendor.world.config = replace(vendor.world.config, generation_s=(1.0, 1.0))
             vendor.world.add_video(size=20_000)
@@ -47,7 +47,7 @@ def test_what_is_not_ready_at_the_last_look_is_looked_at_no_more(tmp_path: Path)
     """One call more, and the run ends as it would have: waiting is not begun anew."""
 
     async def story() -> None:
-        async with emulator(videos=6, size=SMALL, generation_s=(18_000.0, 18_100.0)) as vendor:
+        async with emulator(videos=6, size=SMALL, generation_s=(7_200.0, 7_240.0)) as vendor:
             assert (await night(tmp_path, vendor)).archived == 6
             vendor.world.add_video(size=20_000)
             polls, began = vendor.stats["polls"], now()
