@@ -52,12 +52,15 @@ class _Unrecorded:
         """Nothing."""
 
 
+_SYSTEM = _Unsynced()
+
+
 class BarePart(LocalPart):
     """The production part, which writes and does nothing else."""
 
     def __init__(self, path: Path, folder: int, threads: Threads) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        super().__init__(fd, folder, _Unsynced(), threads, buffer_bytes=BUFFER_BYTES, is_new=False)
+        super().__init__(fd, folder, _SYSTEM, threads, buffer_bytes=BUFFER_BYTES, is_new=False)
         nothing: Any = _Unhashed()
         self._hash = nothing
 
