@@ -1,7 +1,8 @@
-"""A file being written: bytes go in order from one buffer to the disk and into the hash.
+"""A file being written: bytes go in order to the disk and into the hash.
 
-Rule 1: a full buffer is written and hashed at once, by the thread that filled it, while the
-processor still has it at hand; what waits for the disk itself is a trip to another thread.
+Rule 1: what came is written and hashed at once, by the thread that received it, while its
+processor still has it at hand; only little pieces are gathered first.  What waits for the disk
+itself is a trip to another thread.
 Rule 2: after the first error the part is poisoned: every later call repeats that error, nothing
 is written, and above all nothing is synced again.
 Rule 3: all work in threads is under the part's own lock, so that a cancelled wait, whose thread
@@ -23,8 +24,20 @@ from archiver.met import met
 
 T = TypeVar("T")
 
-BUFFER_BYTES = 256 * 1024  # four of the loop's reads: above it, threads switch seldom enough
+GATHER_BYTES = 128 * 1024  # of little pieces before a write: a slow line brings few at a time
+ROOM_BYTES = 2 * 1024 * 1024  # one a thread, for all its parts; fewer and longer reads cost less
 REHASH_BYTES = 64 << 20  # a trip to a thread while a part is read again: about 50 ms
+
+
+class _Rooms(threading.local):
+    """A room for each thread that receives."""
+
+    def __init__(self) -> None:
+        self.here = memoryview(bytearray(ROOM_BYTES))
+
+
+_rooms = _Rooms()
+_NO_ROOM = memoryview(bytearray())
 
 
 class LocalPart:
@@ -35,11 +48,11 @@ class LocalPart:
     """
 
     def __init__(
-        self, fd: int, folder: int, system: Os, threads: Threads, *, buffer_bytes: int, is_new: bool
+        self, fd: int, folder: int, system: Os, threads: Threads, *, gather_bytes: int, is_new: bool
     ) -> None:
         self._fd, self._folder, self._os, self._threads = fd, folder, system, threads
-        self._buffer = memoryview(bytearray(buffer_bytes))
-        self._fill = 0
+        self._most = gather_bytes
+        self._gathered = bytearray()
         self._written = 0
         self._hash = hashlib.sha256()
         self._name_synced = not is_new
@@ -55,19 +68,25 @@ class LocalPart:
     @property
     def offset(self) -> int:
         """Where the next byte belongs."""
-        return self._written + self._fill
+        return self._written + len(self._gathered)
 
     def room(self) -> memoryview:
-        """A writable view for the next bytes; empty only while a ``sync`` has not ended."""
-        return self._buffer[len(self._buffer) :] if self._syncing else self._buffer[self._fill :]
+        """A writable view for the next bytes; empty only while a ``sync`` has not ended.
+
+        All parts of a thread share it: what is put there counts only if ``filled`` comes before
+        anything else.
+        """
+        return _NO_ROOM if self._syncing else _rooms.here
 
     def filled(self, count: int) -> None:
-        """*count* bytes of the last ``room`` are valid now; a full buffer is written."""
-        if not 0 <= count <= len(self.room()):
+        """*count* bytes of the last ``room`` are valid now; much is written, little is gathered."""
+        room = self.room()
+        if not 0 <= count <= len(room):
             raise ValueError(f"{count} bytes do not fit into the room that was given")
-        self._fill += count
-        if self._fill == len(self._buffer):
-            self._guarded("writing a download", self._write_out)
+        if len(self._gathered) + count < self._most:
+            self._gathered += room[:count]
+        else:
+            self._guarded("writing a download", lambda: self._write(room[:count]))
 
     async def sync(self) -> int:
         """Write and hash what was handed over, make all durable, and return how many bytes are."""
@@ -134,11 +153,23 @@ class LocalPart:
                 self._poison = refusal(error, doing)
                 raise self._poison from error
 
+    def _write(self, piece: memoryview) -> None:
+        self._write_out()
+        if len(piece) < self._most // 2:
+            self._gathered += piece
+        else:
+            self._append(piece)
+
     def _write_out(self) -> None:
-        self._os.write_all(self._fd, self._buffer[: self._fill], self._written)
-        self._hash.update(self._buffer[: self._fill])
-        self._written += self._fill
-        self._fill = 0
+        if self._gathered:
+            with memoryview(self._gathered) as gathered:
+                self._append(gathered)
+            self._gathered.clear()
+
+    def _append(self, data: memoryview) -> None:
+        self._os.write_all(self._fd, data, self._written)
+        self._hash.update(data)
+        self._written += len(data)
 
     def _sync(self) -> int:
         self._write_out()
@@ -149,7 +180,8 @@ class LocalPart:
         return self._written
 
     def _restart(self) -> None:
-        self._fill = self._written = 0
+        self._gathered.clear()
+        self._written = 0
         self._hash = hashlib.sha256()
         self._os.truncate(self._fd, 0)
 
@@ -166,7 +198,7 @@ class LocalPart:
         with self._lock:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
-                self._buffer, self._fill = memoryview(bytearray()), 0
+                self._gathered.clear()
                 self._os.close(fd)
 
 

@@ -23,7 +23,7 @@ from archiver.adapters.causes import refusal
 from archiver.adapters.checking import check_part
 from archiver.adapters.destination import Destination, open_destination
 from archiver.adapters.disk import Os
-from archiver.adapters.part import BUFFER_BYTES, LocalPart
+from archiver.adapters.part import GATHER_BYTES, LocalPart
 from archiver.adapters.placing import Placed
 from archiver.adapters.small_vault import SmallFiles, is_same, strangers
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
@@ -41,10 +41,10 @@ class LocalVault(SmallFiles):
     """
 
     def __init__(
-        self, home: Destination, system: Os, now: Callable[[], Instant], buffer_bytes: int
+        self, home: Destination, system: Os, now: Callable[[], Instant], gather_bytes: int
     ) -> None:
         super().__init__(home, system)
-        self._now, self._buffer_bytes = now, buffer_bytes
+        self._now, self._gather_bytes = now, gather_bytes
         self._hashed: dict[JobKey, LocalPart] = {}  # whose hash was taken in this process
 
     @classmethod
@@ -56,7 +56,7 @@ class LocalVault(SmallFiles):
         now: Callable[[], Instant] = lambda: Instant(time.time()),
         expected_id: str | None = None,
         system: Os | None = None,
-        buffer_bytes: int = BUFFER_BYTES,
+        gather_bytes: int = GATHER_BYTES,
     ) -> LocalVault:
         """Open the archive in *dest*; see ``open_destination``.
 
@@ -65,7 +65,7 @@ class LocalVault(SmallFiles):
         """
         system = system or Os()
         home = open_destination(dest, create=create, system=system, expected_id=expected_id)
-        return cls(home, system, now, buffer_bytes)
+        return cls(home, system, now, gather_bytes)
 
     @property
     def archive_id(self) -> str:
@@ -113,7 +113,7 @@ class LocalVault(SmallFiles):
         )
         part = LocalPart(
             fd, self._home.parts, self._os, self._threads,
-            buffer_bytes=self._buffer_bytes, is_new=not kept,
+            gather_bytes=self._gather_bytes, is_new=not kept,
         )  # fmt: skip
         self._hashed[key] = part
         if not kept:

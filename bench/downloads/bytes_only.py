@@ -15,7 +15,7 @@ from archiver.adapters.disk import Os, Threads
 from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
 from archiver.adapters.http import tls_context
-from archiver.adapters.part import BUFFER_BYTES, LocalPart
+from archiver.adapters.part import GATHER_BYTES, LocalPart
 from archiver.connecting import byte_workers
 from archiver.core.model import NOTHING, Link, Saved
 from bench.downloads.ours import command
@@ -60,7 +60,7 @@ class BarePart(LocalPart):
 
     def __init__(self, path: Path, folder: int, threads: Threads) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        super().__init__(fd, folder, _SYSTEM, threads, buffer_bytes=BUFFER_BYTES, is_new=False)
+        super().__init__(fd, folder, _SYSTEM, threads, gather_bytes=GATHER_BYTES, is_new=False)
         nothing: Any = _Unhashed()
         self._hash = nothing
 

@@ -59,10 +59,10 @@ def shelf_of(number: int = 5, title: str = "A title", raw: str = "{}") -> Shelf:
 
 
 async def fill(part: LocalPart, data: bytes) -> None:
-    """Hand bytes over as a protocol would: as many as there is room for."""
+    """Hand bytes over as a line would: some at a time."""
     while data:
         room = part.room()
-        count = min(len(room), len(data))
+        count = min(len(room), len(data), 700)
         room[:count] = data[:count]
         data = data[count:]
         part.filled(count)

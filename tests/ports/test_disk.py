@@ -32,9 +32,9 @@ def test_bytes_arrive_whole_and_hashed(tmp_path: Path) -> None:
     """What went into the buffer is on the disk, and the hash is that of the file."""
 
     async def run() -> None:
-        with opened(tmp_path, buffer_bytes=1000) as vault:
+        with opened(tmp_path, gather_bytes=1000) as vault:
             part, saved = await vault.part(KEY, NOTHING)
-            assert (saved, part.offset, len(part.room())) == (NOTHING, 0, 1000)
+            assert (saved, part.offset) == (NOTHING, 0)
             await fill(part, DATA)
             assert part.offset == len(DATA)
             assert await part.sync() == len(DATA)
@@ -62,18 +62,24 @@ def test_a_close_that_fails_is_told_like_any_write(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_full_buffer_is_written_at_once(tmp_path: Path) -> None:
-    """By whoever filled it; ``room`` takes no more than it gave, and there is always some."""
+def test_much_is_written_at_once_and_little_is_gathered(tmp_path: Path) -> None:
+    """By whoever filled the room; the order of the bytes is that of their coming."""
 
     async def run() -> None:
-        with opened(tmp_path, buffer_bytes=10) as vault:
+        with opened(tmp_path, gather_bytes=10) as vault:
             part, _ = await vault.part(KEY, NOTHING)
-            part.filled(4)
-            assert (part_path(tmp_path).stat().st_size, len(part.room())) == (0, 6)
+            written = []
+            for piece in (b"1234", b"56789", b"ABC", b"D", b"EFGHIJKLMNOPQRSTUVWXYZ", b"!"):
+                part.room()[: len(piece)] = piece
+                part.filled(len(piece))
+                written.append(part_path(tmp_path).stat().st_size)
+            assert written == [0, 0, 9, 9, 35, 35]
             with pytest.raises(ValueError, match="do not fit"):
-                part.filled(7)
-            part.filled(6)
-            assert (part_path(tmp_path).stat().st_size, len(part.room())) == (10, 10)
+                part.filled(len(part.room()) + 1)
+            assert await part.sync() == part.offset == 36
+            assert part_path(tmp_path).read_bytes() == b"123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ!"
+            digest = hashlib.sha256(part_path(tmp_path).read_bytes()).hexdigest()
+            assert await part.sha256() == digest
             await part.close()
             with pytest.raises(ValueError, match="closed"):
                 await part.sync()
@@ -205,7 +211,7 @@ def test_a_cancelled_sync_loses_nothing(tmp_path: Path) -> None:
     """A stop may hit while a thread syncs: the next sync waits for it and counts all."""
 
     async def run() -> None:
-        with opened(tmp_path, buffer_bytes=1000) as vault:
+        with opened(tmp_path, gather_bytes=1000) as vault:
             part, _ = await vault.part(KEY, NOTHING)
             for start in range(0, 50_000, 999):
                 part.room()[:999] = DATA[start : start + 999]
@@ -249,7 +255,7 @@ from tests.ports.disk_world import fill, opened
 from pathlib import Path
 
 async def run():
-    with opened(Path(sys.argv[1]), buffer_bytes=4096) as vault:
+    with opened(Path(sys.argv[1]), gather_bytes=4096) as vault:
         part, _ = await vault.part(JobKey(VideoId(5)), NOTHING)
         await fill(part, b"x" * 8192)
         print(await part.sync())
