@@ -162,9 +162,9 @@ class LocalPart:
 
     def _write_out(self) -> None:
         if self._gathered:
-            with memoryview(self._gathered) as gathered:
-                self._append(gathered)
-            self._gathered.clear()
+            # Another one from here on: an error's traceback may hold on to views of this one.
+            gathered, self._gathered = self._gathered, bytearray()
+            self._append(memoryview(gathered))
 
     def _append(self, data: memoryview) -> None:
         self._os.write_all(self._fd, data, self._written)
@@ -180,7 +180,7 @@ class LocalPart:
         return self._written
 
     def _restart(self) -> None:
-        self._gathered.clear()
+        self._gathered = bytearray()
         self._written = 0
         self._hash = hashlib.sha256()
         self._os.truncate(self._fd, 0)
@@ -198,7 +198,7 @@ class LocalPart:
         with self._lock:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
-                self._gathered.clear()
+                self._gathered = bytearray()
                 self._os.close(fd)
 
 
