@@ -202,8 +202,7 @@ class Hands:
     async def _transfer(self, job: Job, link: Link, part: Part, to: _Follower) -> Event:
         try:
             saved = await self._source.fetch(link, job.saved, part, to)
-            await part.sync()
-            sha256 = await part.sha256()
+            sha256, problem = await self._vault.finish(job.key, saved)
         except LinkRefusedError as refused:
             now = self._clock.now()
             return events.LinkRefused(now, str(refused), now)
@@ -213,11 +212,10 @@ class Hands:
         except CorruptError as corrupt:
             return events.Corrupt(self._clock.now(), str(corrupt), self._retry_at(job))
         to.host_answered()
-        return await self._checked(job, saved, sha256)
+        return await self._checked(job, saved, sha256, problem)
 
-    async def _checked(self, job: Job, saved: Saved, sha256: str) -> Event:
+    async def _checked(self, job: Job, saved: Saved, sha256: str, problem: str | None) -> Event:
         """Believe the bytes, or fetch them once more: twice the same is what the vendor has."""
-        problem = await self._vault.check(job.key, saved)
         if job.sha256 not in (None, sha256):
             met("D34")  # two hashes of one file: the next fetch is the third
         if problem is not None and not await self._is_all_there_is(job, saved, sha256):

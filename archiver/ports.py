@@ -191,6 +191,10 @@ class Vault(Protocol):
         """
         ...
 
+    async def finish(self, key: JobKey, saved: Saved) -> tuple[str, str | None]:
+        """Make the open part of *key* durable and let go of it; its SHA-256, and ``check``'s."""
+        ...
+
     async def check(self, key: JobKey, saved: Saved) -> str | None:
         """Walk the container (MP4 boxes, FLV tags).  None, or what is wrong with it."""
         ...

@@ -56,6 +56,7 @@ class LocalPart:
         self._written = 0
         self._hash = hashlib.sha256()
         self._name_synced = not is_new
+        self.is_sealed = False  # whole, of its final mode, and durable
         self._poison: DestinationError | None = None
         self._syncing = False
         self._lock = threading.Lock()
@@ -115,14 +116,23 @@ class LocalPart:
         await self._do("writing a download", self._write_out)
         return self.digest
 
+    def finish(self, mode: int) -> str:
+        """Write all, give the file its final *mode*, make it durable, let go of it.
+
+        One trip to a thread for a file's whole end; blocks.
+
+        Returns:
+            The SHA-256 of all bytes, as hex.
+        """
+        self._guarded("writing a download", lambda: self._seal(mode))
+        self._close()
+        return self.digest
+
     async def close(self) -> None:
         """Let go of the file; what was synced stays, what was not may stay."""
-        try:
+        if self._fd >= 0:
             # Done also where nobody may wait for it any more: there is nothing to undo.
             await self._threads.run(self._close, lambda _: None)
-        except OSError as error:  # a share may tell only now that it could not write
-            met("L05")
-            raise refusal(error, "closing a download") from error
 
     async def resume(self, size: int) -> None:
         """Cut the file back to *size* bytes and read them into the hash."""
@@ -174,10 +184,20 @@ class LocalPart:
     def _sync(self) -> int:
         self._write_out()
         self._os.fdatasync(self._fd)
+        self._sync_name()
+        return self._written
+
+    def _seal(self, mode: int) -> None:
+        self._write_out()
+        self._os.chmod(self._fd, mode)
+        self._os.fsync(self._fd)
+        self._sync_name()
+        self.is_sealed = True
+
+    def _sync_name(self) -> None:
         if not self._name_synced:
             self._os.sync_folder(self._folder)
             self._name_synced = True
-        return self._written
 
     def _restart(self) -> None:
         self._gathered = bytearray()
@@ -199,7 +219,11 @@ class LocalPart:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
                 self._gathered = bytearray()
-                self._os.close(fd)
+                try:
+                    self._os.close(fd)
+                except OSError as error:  # a share may tell only now that it could not write
+                    met("L05")
+                    raise refusal(error, "closing a download") from error
 
 
 def read_exactly(fd: int, start: int, count: int) -> bytes:

@@ -41,6 +41,14 @@ class Placed:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An open folder of the archive: ``path`` is below DEST."""
+
+    path: str
+    fd: int
+
+
 class Placer:
     """Moves sealed files from ``.archiver/parts`` to where they belong."""
 
@@ -50,7 +58,7 @@ class Placer:
         os.umask(umask)
         if ~umask & 0o002:
             met("S12")  # a mode that is left to the umask would let others write
-        self._mode = FILE_MODE & ~umask
+        self.mode = FILE_MODE & ~umask  # of everything that is published
 
     def open_part(self, name: str, size: int) -> tuple[int, bool]:
         """Open a part that holds at least *size* bytes, or a new one.
@@ -86,7 +94,7 @@ class Placer:
 
     def seal(self, fd: int) -> None:
         """Give a finished file its final mode and make it durable."""
-        self._os.chmod(fd, self._mode)
+        self._os.chmod(fd, self.mode)
         self._os.fsync(fd)
 
     def seal_part(self, name: str) -> None:
@@ -114,8 +122,31 @@ class Placer:
         with contextlib.suppress(OSError):
             self.discard(name)
 
+    def write_small(self, name: str, content: bytes) -> Placed:
+        """Write and seal a small file among the parts, where it belongs to nobody yet."""
+        try:
+            fd = self.open_new(name)
+            try:
+                self._os.write_all(fd, memoryview(content), 0)
+                self.seal(fd)
+            finally:
+                self._os.close(fd)
+        except OSError:
+            self.give_up(name)
+            raise
+        return Placed("", len(content), hashlib.sha256(content).hexdigest())
+
+    @contextlib.contextmanager
+    def folder(self, path: str) -> Iterator[Folder]:
+        """Open *path* below DEST to place files there; make what is missing, durably."""
+        fd = self._os.open_folder(self._home.root, path, make=True)
+        try:
+            yield Folder(path, fd)
+        finally:
+            os.close(fd)
+
     def place(
-        self, part: str, folder: str, name: str, want: Placed, ours: Callable[[bytes], bool]
+        self, part: str, folder: Folder, name: str, want: Placed, ours: Callable[[bytes], bool]
     ) -> Placed:
         """Rename a sealed part to *name* in *folder*, or adopt what stands there already.
 
@@ -123,25 +154,21 @@ class Placer:
             want: size and hash of the part; its path is of no account.
             ours: judges the text of a small file that differs: True adopts it as it is.
         """
-        into = self._os.open_folder(self._home.root, folder, make=True)
-        try:
-            for candidate in _candidates(name):
-                try:
-                    self._os.move_new(part, self._home.parts, candidate, into)
-                except FileExistsError:
-                    found = self._adopted(into, candidate, want, ours)
-                    if found is None:
-                        met("L38")
-                        log.warning("a file that is not ours is in the way of %s", display(name))
-                        continue
-                    met("L20")  # both names: a rename of which a power cut kept half
-                    self.discard(part)
-                else:
-                    found = want
-                self._os.sync_folder(into)
-                return Placed(f"{folder}/{candidate}", found.bytes, found.sha256)
-        finally:
-            os.close(into)
+        for candidate in _candidates(name):
+            try:
+                self._os.move_new(part, self._home.parts, candidate, folder.fd)
+            except FileExistsError:
+                found = self._adopted(folder.fd, candidate, want, ours)
+                if found is None:
+                    met("L38")
+                    log.warning("a file that is not ours is in the way of %s", display(name))
+                    continue
+                met("L20")  # both names: a rename of which a power cut kept half
+                self.discard(part)
+            else:
+                found = want
+            self._os.sync_folder(folder.fd)
+            return Placed(f"{folder.path}/{candidate}", found.bytes, found.sha256)
         raise FileExistsError(errno.EEXIST, "every name is taken")
 
     def find(self, folder: str, name: str, want: Placed) -> Placed | None:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Self
 
 from archiver.adapters.causes import refusal
-from archiver.adapters.checking import check_part
+from archiver.adapters.checking import Check
 from archiver.adapters.destination import Destination, open_destination
 from archiver.adapters.disk import Os
 from archiver.adapters.part import GATHER_BYTES, LocalPart
-from archiver.adapters.placing import Placed
+from archiver.adapters.placing import Folder, Placed
 from archiver.adapters.small_vault import SmallFiles, is_same, strangers
 from archiver.core.model import NOTHING, Holding, Instant, Job, JobKey, Saved
 from archiver.core.naming import file_name, part_name
@@ -125,15 +125,30 @@ class LocalVault(SmallFiles):
             raise
         return part, saved
 
+    async def finish(self, key: JobKey, saved: Saved) -> tuple[str, str | None]:
+        """Make the open part of *key* durable, let go of it, and check it, in one trip."""
+        part = self._hashed[key]
+        check = Check(self._home.parts, part_name(key), key.variant, saved)
+
+        def finish() -> bool:
+            part.finish(self._placer.mode)
+            return check.go()
+
+        if await self._run("reading a download", finish):
+            await self._looked(check)
+        return part.digest, check.problem
+
     async def check(self, key: JobKey, saved: Saved) -> str | None:
         """Walk the container.  None, or what is wrong with it.
 
         None too where the part is gone: it may have its final name already, and ``publish``
         decides about that.
         """
-        parts, name = self._home.parts, part_name(key)
+        return await self._looked(Check(self._home.parts, part_name(key), key.variant, saved))
+
+    async def _looked(self, check: Check) -> str | None:
         try:
-            return await check_part(self._threads, parts, name, key.variant, saved)
+            return await check.run(self._threads)
         except OSError as error:
             raise refusal(error, "reading a download") from error
 
@@ -141,39 +156,30 @@ class LocalVault(SmallFiles):
         self, job: Job, shelf: Shelf, version: int | None = None
     ) -> tuple[Holding, ...]:
         """Give the part of *job* its final name; its sidecar first."""
-        part, key = part_name(job.key), replace(job.key, version=version or job.key.version)
-        name = file_name(shelf.stem, key.kind, key.variant, key.version)
-        want = Placed("", job.saved.bytes, job.sha256 or "")
-        is_there = await self._run("checking a download", lambda: self._verified(job))
-        found = None
-        if not is_there:
-            find = self._placer.find
-            found = await self._run("publishing", lambda: find(shelf.folder, name, want))
-            if found is None:
-                raise CorruptError("neither the download nor the published file is there any more")
+        stored = job
+        if version is not None:
+            stored = replace(job, key=replace(job.key, version=version))
         # A fetched job has a reason where its container is flawed, or where it was hindered since.
         flaw = await self.check(job.key, job.saved) if job.reason else None
-        if found is None:
-            await self._run("publishing", lambda: self._placer.seal_part(part))
-        stored = replace(job, key=key)
-        infos = [await self._sidecar(stored, shelf)] if key.kind == "video" else []
-        if found is None:
-            place = self._placer.place
-            found = await self._run(
-                "publishing", lambda: place(part, shelf.folder, name, want, strangers)
-            )
+        found, info = await self._run("publishing", lambda: self._publish(job, stored.key, shelf))
         self._hashed.pop(job.key, None)
-        return (self._holding(stored, key.kind, found, flaw), *infos)
+        held = self._holding(stored, stored.key.kind, found, flaw)
+        if info is None:
+            return (held,)
+        placed, text = info
+        return held, replace(self._holding(stored, "info", placed), text=text)
 
     async def restore(self, job: Job, recorded: Holding) -> None:
         """Put the part of *job* back in the place of the damaged file that *recorded* names."""
-        part = part_name(job.key)
-        if not await self._run("checking a download", lambda: self._verified(job)):
-            if await self.state_of(recorded):
-                return
-            raise CorruptError("neither the download nor the restored file is there any more")
-        await self._run("publishing", lambda: self._placer.seal_part(part))
-        await self._run("publishing", lambda: self._mender.restore(part, recorded))
+
+        def restore() -> None:
+            if self._verified(job):
+                self._seal(job)
+                self._mender.restore(part_name(job.key), recorded)
+            elif not self._mender.state_of(recorded):
+                raise CorruptError("neither the download nor the restored file is there any more")
+
+        await self._run("publishing", restore)
         self._hashed.pop(job.key, None)
 
     async def clear_orphans(self, keep: Collection[JobKey]) -> int:
@@ -191,14 +197,40 @@ class LocalVault(SmallFiles):
 
         return await self._run("clearing unfinished downloads", clear)
 
-    async def _sidecar(self, job: Job, shelf: Shelf) -> Holding:
+    def _publish(
+        self, job: Job, key: JobKey, shelf: Shelf
+    ) -> tuple[Placed, tuple[Placed, bytes] | None]:
+        """The whole of a publication, in one trip to a thread: the file as *key*, its sidecar."""
+        name = file_name(shelf.stem, key.kind, key.variant, key.version)
+        want = Placed("", job.saved.bytes, job.sha256 or "")
+        found = None
+        if self._verified(job):
+            self._seal(job)
+        elif (found := self._placer.find(shelf.folder, name, want)) is None:
+            raise CorruptError("neither the download nor the published file is there any more")
+        with self._placer.folder(shelf.folder) as folder:
+            info = self._sidecar(folder, replace(job, key=key), shelf)
+            if found is None:
+                part = part_name(job.key)
+                found = self._placer.place(part, folder, name, want, strangers)
+        return found, info
+
+    def _sidecar(self, folder: Folder, job: Job, shelf: Shelf) -> tuple[Placed, bytes] | None:
         key = job.key
+        if key.kind != "video":
+            return None
         name = file_name(shelf.stem, "info", key.variant, key.version)
         text = info_json(job, shelf)
-        placed = await self._put(shelf.folder, name, text, lambda found: is_info_of(found, job))
+        placed = self._put(folder, name, text, lambda found: is_info_of(found, job))
         if not is_same(text, placed.sha256):  # one that stood there was adopted
-            text = await self.read_small(placed.path) or b""
-        return replace(self._holding(job, "info", placed), text=text)
+            text = self._placer.read_small(placed.path) or b""
+        return placed, text
+
+    def _seal(self, job: Job) -> None:
+        """Give the part its final mode and make it durable, where that was not done already."""
+        part = self._hashed.get(job.key)
+        if part is None or not part.is_sealed:
+            self._placer.seal_part(part_name(job.key))
 
     def _verified(self, job: Job) -> bool:
         """The part is there and is what the ledger says; read again only after a restart."""

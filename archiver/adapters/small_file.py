@@ -1,4 +1,4 @@
-"""A small file that is being written, for aiofiles: sidecars and tag files.
+"""A small file that is being written, for aiofiles: a tag file that comes in chunks.
 
 Rule: its bytes reach the disk through ``adapters.disk.Os`` like all others.
 """
@@ -46,11 +46,11 @@ class _Raw(io.RawIOBase):
             self._os.close(self._fd)
 
 
-async def encoded(chunks: AsyncIterable[str] | Iterable[str | bytes]) -> AsyncIterator[bytes]:
+async def encoded(chunks: AsyncIterable[str] | Iterable[str]) -> AsyncIterator[bytes]:
     """The chunks of a small file as bytes."""
     if isinstance(chunks, AsyncIterable):
         async for chunk in chunks:
             yield chunk.encode()
     else:
         for piece in chunks:
-            yield piece if isinstance(piece, bytes) else piece.encode()
+            yield piece.encode()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from archiver.adapters.causes import refusal
 from archiver.adapters.destination import PRIVATE
 from archiver.adapters.mending import Mending
-from archiver.adapters.placing import Placed
+from archiver.adapters.placing import Folder, Placed
 from archiver.adapters.small_file import encoded, small_file
 from archiver.core.model import Holding
 
@@ -23,16 +23,25 @@ class SmallFiles(Mending):
 
     async def put_small(self, path: str, content: bytes) -> Placed:
         """Give a small file its final name; one beside it, where something else stands there."""
-        folder, _, name = path.rpartition("/")
-        return await self._put(folder, name, content, strangers)
+        path_of_folder, _, name = path.rpartition("/")
+
+        def put() -> Placed:
+            with self._placer.folder(path_of_folder) as folder:
+                return self._put(folder, name, content, strangers)
+
+        return await self._run("writing a small file", put)
 
     async def restore_small(self, recorded: Holding, content: bytes) -> None:
         """Give the recorded bytes the recorded path; what else stands there is set aside."""
         if not is_same(content, recorded.sha256):
             raise ValueError(f"other bytes than were recorded: {recorded.path}")
-        temporary, restore = _temporary(recorded.path), self._mender.restore
-        await self._write_small(temporary, [content])
-        await self._run("putting back", lambda: restore(temporary, recorded))
+        temporary = _temporary(recorded.path)
+
+        def restore() -> None:
+            self._placer.write_small(temporary, content)
+            self._mender.restore(temporary, recorded)
+
+        await self._run("putting back", restore)
 
     async def write_tag_file(self, path: str, chunks: AsyncIterable[str] | Iterable[str]) -> str:
         """Write a file outside ``data/`` in the place of the old one; return its SHA-256.
@@ -52,18 +61,14 @@ class SmallFiles(Mending):
         """Read a small file below DEST; None where there is none."""
         return await self._run("reading a small file", lambda: self._placer.read_small(path))
 
-    async def _put(
-        self, folder: str, name: str, content: bytes, ours: Callable[[bytes], bool]
+    def _put(
+        self, folder: Folder, name: str, content: bytes, ours: Callable[[bytes], bool]
     ) -> Placed:
-        temporary = _temporary(f"{folder}/{name}")
-        want = await self._write_small(temporary, [content])
-        return await self._run(
-            "publishing", lambda: self._placer.place(temporary, folder, name, want, ours)
-        )
+        temporary = _temporary(f"{folder.path}/{name}")
+        want = self._placer.write_small(temporary, content)
+        return self._placer.place(temporary, folder, name, want, ours)
 
-    async def _write_small(
-        self, name: str, chunks: AsyncIterable[str] | Iterable[str | bytes]
-    ) -> Placed:
+    async def _write_small(self, name: str, chunks: AsyncIterable[str] | Iterable[str]) -> Placed:
         """Write and seal a temporary file among the parts."""
         digest, size = hashlib.sha256(), 0
         run = self._threads.run

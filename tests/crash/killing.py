@@ -37,7 +37,8 @@ NIGHTS_MOST = 5  # runs to completion, in bad weather
 PHASES = {  # the call that is killed before, and up to which number of it in a run
     "making folders": ("mkdir", 6), "making files": ("create", 6), "listing": ("account_videos", 1),
     "request": ("request", 12), "poll": ("status", 12), "download begins": ("fetch", 8),
-    "download": ("pwrite", 30), "download synced": ("fdatasync", 8), "sealing": ("fsync", 20),
+    "download": ("pwrite", 30), "download synced": ("fdatasync", 8),
+    "whole": ("chmod", 8), "sealing": ("fsync", 20),
     "publication": ("rename_noreplace", 6), "commit": ("commit", 40), "bag": ("replace", 3),
     "clearing up": ("unlink", 8),
 }  # fmt: skip

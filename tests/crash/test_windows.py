@@ -57,8 +57,8 @@ def killed_on_the_way(program: Warm, them: Vendor) -> Place:
     """A download of which the first stretch is durable and recorded."""
     place = program.place
     them.change(faults=["cut-with-length*1"])
-    # The second sync is the one that makes the whole durable: the cut one came before it.
-    assert program.run(*place.run_args(), fuse=2, on="fdatasync").code == -9
+    # The sixth mode, after five tag files', is the whole file's, right before its sync.
+    assert program.run(*place.run_args(), fuse=6, on="chmod").code == -9
     (saved,) = asked(place, "SELECT saved_bytes FROM job")[0]
     assert isinstance(saved, int)
     assert 0 < saved < 300_000

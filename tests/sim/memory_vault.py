@@ -126,7 +126,7 @@ class MemoryPart:
     async def close(self) -> None:
         """Let go."""
         self.is_open = False
-        self._vault.open_parts.discard(self._key)
+        self._vault.open_parts.pop(self._key, None)
 
 
 def digest(stretches: Stretches) -> str:
@@ -148,7 +148,7 @@ class MemoryVault:
     ) -> None:  # fmt: skip
         self.fate, self.disk, self._studio, self._dice = fate, disk, studio, dice
         self._life = life
-        self.open_parts: set[JobKey] = set()
+        self.open_parts: dict[JobKey, MemoryPart] = {}
 
     async def work(self) -> None:
         """The disk takes a moment; now and then it is full."""
@@ -169,8 +169,15 @@ class MemoryVault:
         there = self.disk.parts.get(key, [])
         if end_of(there) < saved.bytes:
             there, saved = [], NOTHING
-        self.open_parts.add(key)
-        return MemoryPart(self, key, cut(there, saved.bytes)), saved
+        part = self.open_parts[key] = MemoryPart(self, key, cut(there, saved.bytes))
+        return part, saved
+
+    async def finish(self, key: JobKey, saved: Saved) -> tuple[str, str | None]:
+        """Make durable, let go, check."""
+        part = self.open_parts[key]
+        await part.sync()
+        await part.close()
+        return await part.sha256(), await self.check(key, saved)
 
     async def check(self, key: JobKey, saved: Saved) -> str | None:
         """Walk the container: a stretch that no vendor has shows."""

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from archiver.adapters.checking import Check
 from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Body
 from archiver.adapters.download_transfer import Transfer
-from archiver.adapters.publish import LocalVault
 from archiver.adapters.vendor import wire
 from archiver.core.answer import Ask
-from archiver.core.model import Downloadable, JobKey, Link, Saved
+from archiver.core.model import Downloadable, Link, Saved
 from archiver.emulator.faults import FAULTS as VENDOR_FAULTS
 from archiver.errors import BrokenError
 from archiver.ports import Part, Progress
@@ -95,10 +95,7 @@ def with_any_end_for_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_a_check(patch: pytest.MonkeyPatch) -> None:
-    async def check(self: LocalVault, key: JobKey, saved: Saved) -> None:
-        return None
-
-    patch.setattr(LocalVault, "check", check)
+    patch.setattr(Check, "go", lambda _: False)
 
 
 def without_expiry(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver.adapters.checking import check_part
+from archiver.adapters.checking import Check
 from archiver.adapters.disk import Threads
 from archiver.core.model import JobKey, Saved, VideoId
 from archiver.core.resume import FOUR_GIB, OVERLAP_BYTES
@@ -70,10 +70,10 @@ async def _walk(tmp_path: Path, saved: Saved) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     threads = Threads()
     try:
-        assert await check_part(threads, folder, "sparse", "mp4", saved) is None
+        assert await Check(folder, "sparse", "mp4", saved).run(threads) is None
         os.truncate(tmp_path / "sparse", TOTAL - 1)
         short = Saved(TOTAL - 1, TOTAL - 1)
-        problem = await check_part(threads, folder, "sparse", "mp4", short)
+        problem = await Check(folder, "sparse", "mp4", short).run(threads)
         assert f"the file at {TOTAL - 1}" in (problem or "")
     finally:
         threads.close()
