@@ -175,6 +175,9 @@ async def benched(
             await b.part.close()  # where a test took another
 
 
-def bench(tmp_path: Path, handler: Handler, body: Any, **more: Any) -> Any:
-    """The same, in a loop of its own."""
-    return asyncio.run(benched(tmp_path, handler, body, **more))
+def bench(
+    tmp_path: Path, handler: Handler, body: Any, *, loop_factory: Any = None, **more: Any
+) -> Any:
+    """The same, in a loop of its own, made by *loop_factory*."""
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(benched(tmp_path, handler, body, **more))

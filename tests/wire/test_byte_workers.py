@@ -14,6 +14,7 @@ import aiohttp
 import anyio
 import pytest
 
+from archiver.adapters import byte_workers as byte_workers_module
 from archiver.adapters.byte_workers import ByteWorkers, count_for
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource
@@ -216,7 +217,7 @@ def test_no_descriptor_for_a_thread_is_weather(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L07: said as for any other file, and the next download tries again."""
-    honest = asyncio.new_event_loop
+    honest = byte_workers_module.new_event_loop
     refusals = iter([OSError(errno.EMFILE, "too many")])
 
     def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -227,7 +228,7 @@ def test_no_descriptor_for_a_thread_is_weather(
     async def main() -> None:
         content = video(LONG)
         async with RawServer(File(content)) as server, workers(1) as to:
-            monkeypatch.setattr(asyncio, "new_event_loop", new_event_loop)
+            monkeypatch.setattr(byte_workers_module, "new_event_loop", new_event_loop)
             part = FilePart(tmp_path / "part")
             with pytest.raises(CrowdedError):
                 await to.fetch(Link(server.url), NOTHING, part, Follower())

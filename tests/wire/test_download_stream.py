@@ -1,4 +1,4 @@
-"""Bodies that go from the transport straight into the part, in the clear and over TLS."""
+"""Bodies that go from the transport straight into the part, by each kind of transport."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download_body import Limits
@@ -18,13 +19,15 @@ from tests.wire.raw_server import File, Reply, Request, cut, in_turn, reply
 
 ROOM = 40_000  # of the bench's part
 LONG = 3_000_000  # more than the sockets between the two hold at once
-WAYS = pytest.mark.parametrize("way", ["http", "https"])
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+WAYS = pytest.mark.parametrize("way", [f"{s} {loop}" for loop in LOOPS for s in ("http", "https")])
 
 
 def on(way: str, tmp_path: Path, handler: Any, body: Any, **more: Any) -> None:
-    """Run *body* with a bench, over TLS or not."""
-    tls, account = trusted(tmp_path, "127.0.0.1") if way == "https" else (None, LOCAL)
-    bench(tmp_path, handler, body, tls=tls, account=account, **more)
+    """Run *body* with a bench, over TLS or not, on Python's own loop or the faster one."""
+    scheme, loop = way.split()
+    tls, account = trusted(tmp_path, "127.0.0.1") if scheme == "https" else (None, LOCAL)
+    bench(tmp_path, handler, body, tls=tls, account=account, loop_factory=LOOPS[loop], **more)
 
 
 @pytest.fixture
