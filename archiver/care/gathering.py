@@ -37,11 +37,14 @@ _NAMED = re.compile(
 
 def manifest_of(root: str) -> dict[str, str]:
     """The manifest: path to hash; what cannot be read of it is left out."""
-    found = dict[str, str]()
+    return dict(manifest_lines(root))
+
+
+def manifest_lines(root: str) -> Iterator[tuple[str, str]]:
+    """The manifest's paths and hashes, in its order; what cannot be read of it is left out."""
     with suppress(OSError):
         for sha256, path in filter(None, map(bag.parse_line, lines_below(root, bag.MANIFEST))):
-            found[path] = sha256
-    return found
+            yield path, sha256
 
 
 def sidecars(root: str, folder: str = "data") -> Iterator[str]:

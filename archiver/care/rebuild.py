@@ -71,6 +71,21 @@ async def rebuild(
         say(f"The old ledger is kept as .archiver/{kept}.")
 
 
+async def _unknown(dest: str, ledger: SqliteLedger) -> list[str]:
+    """The manifest's paths that the ledger does not know, as a rule none.
+
+    The manifest streams through: that of a million videos is a quarter of a gigabyte.
+    """
+    lines, unknown = gathering.manifest_lines(dest), dict[str, None]()
+    while some := await _thread(lambda: dict(islice(lines, _LINES))):
+        for path, is_recorded in await ledger.unlike(list(some.items())):
+            if not is_recorded:
+                unknown[path] = None
+            elif await _thread(partial(gathering.is_told, dest, path, some[path])):
+                raise LedgerLostError("The ledger is damaged: it has another hash than the files.")
+    return list(unknown)
+
+
 async def catch_up(
     dest: str, vault: LocalVault, ledger: SqliteLedger, now: Instant, say: Callable[[str], None]
 ) -> None:
@@ -82,16 +97,10 @@ async def catch_up(
         LedgerLostError: manifest and files agree on a hash, and the ledger has another.
         DestinationError: the ledger cannot be written.
     """
-    manifest = await _thread(partial(gathering.manifest_of, dest))
-    lines, unknown = iter(manifest.items()), list[str]()
-    while some := list(islice(lines, _LINES)):
-        for path, is_recorded in await ledger.unlike(some):
-            if not is_recorded:
-                unknown.append(path)
-            elif await _thread(partial(gathering.is_told, dest, path, manifest[path])):
-                raise LedgerLostError("The ledger is damaged: it has another hash than the files.")
+    unknown = await _unknown(dest, ledger)
     if not unknown:
         return
+    manifest = await _thread(partial(gathering.manifest_of, dest))
     sidecars = [path for path in unknown if path.endswith(gathering.SIDECAR)]
     known = dict[str, VideoId]()
     told = gathering.entries(dest, sidecars, manifest)

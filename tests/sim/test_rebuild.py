@@ -6,17 +6,23 @@ Real: the vendor, sockets, files; only the time jumps.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archiver import archive
+from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.places import PRIVATE
+from archiver.adapters.publish import LocalVault
+from archiver.care.rebuild import catch_up
+from archiver.core.model import Instant
 from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
 from archiver.reading import LEDGER
@@ -290,3 +296,26 @@ def test_no_damage_makes_the_ledger_begin_anew(tmp_path: Path) -> None:
 def test_no_damage_of_a_thousand_makes_the_ledger_begin_anew(tmp_path: Path) -> None:
     """The same, for long."""
     survive(tmp_path, range(40, 1040))
+
+
+def test_a_long_manifest_streams_through(tmp_path: Path) -> None:
+    """Every opening compares it with the ledger: that may not take what a large archive is."""
+    line = f"{0:064x}  data/channel/video {{:06}}.mp4\n"
+    text = "".join(line.format(number) for number in range(30_000))
+    (tmp_path / "manifest-sha256.txt").write_text(text)
+
+    async def story() -> int:
+        async with await SqliteLedger.open(tmp_path / LEDGER) as ledger:
+
+            async def knows_all(lines: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+                return []
+
+            ledger.unlike = knows_all  # type: ignore[method-assign]  # 30,000 rows take a second
+            tracemalloc.start()
+            with LocalVault.open(tmp_path / "archive", True) as vault:
+                await catch_up(str(tmp_path), vault, ledger, Instant(0.0), lambda _: None)
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            return most
+
+    assert asyncio.run(story()) < len(text)
