@@ -162,8 +162,14 @@ class Os:
     def _step(self, parent: int, name: str, make: bool) -> int:
         if name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a name within the archive")
-        made = make and self._made(parent, name)
-        fd = _enter(name, parent)
+        made = False
+        try:
+            fd = _enter(name, parent)
+        except FileNotFoundError:
+            if not make:
+                raise
+            made = self._made(parent, name)
+            fd = _enter(name, parent)
         try:
             if make:
                 self._sync_name(parent, fd, made)
@@ -173,8 +179,6 @@ class Os:
         return fd
 
     def _made(self, parent: int, name: str) -> bool:
-        if exists(name, parent):
-            return False
         try:
             self.mkdir(name, FOLDER_MODE, parent)
         except FileExistsError:

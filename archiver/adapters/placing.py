@@ -80,9 +80,11 @@ class Placer:
 
     def open_new(self, name: str) -> int:
         """Make a file in the parts; what is left there of that name is ours and goes."""
-        if exists(name, self._home.parts):
+        try:
+            return self._os.create(name, self._home.parts)
+        except FileExistsError:
             self._os.unlink(name, self._home.parts)
-        return self._os.create(name, self._home.parts)
+            return self._os.create(name, self._home.parts)
 
     def part_size(self, name: str) -> int | None:
         """How long a part is; None where there is none."""

@@ -21,6 +21,7 @@ from archiver.adapters.mounts import type_of
 from archiver.core.events import Asked
 from archiver.core.model import VideoId
 from archiver.errors import DestinationError
+from archiver.ports import Shelf
 from tests.ports.test_ledger import NOW, take_in, use
 
 NAME = "ledger.sqlite3"
@@ -28,6 +29,7 @@ NAME = "ledger.sqlite3"
 RECORDER = """
 import asyncio, os, sys
 from pathlib import Path
+from typing import Any
 from archiver.adapters.ledger import SqliteLedger, opening
 from archiver.core.events import Asked
 from archiver.core.model import Instant, Video, VideoId
@@ -170,6 +172,32 @@ def test_a_loop_that_runs_executors_inline_drives_the_ledger(tmp_path: Path) -> 
 
     with asyncio.Runner(loop_factory=Inline) as runner:
         assert runner.run(main()) == 3
+
+
+def test_what_is_asked_together_is_one_trip_and_each_hears_his_own(tmp_path: Path) -> None:
+    """A way to the thread and back costs more than most answers."""
+
+    class Counting(asyncio.SelectorEventLoop):
+        trips = 0
+
+        def run_in_executor(self, executor: object, func: Callable[..., object], *args: object):  # type: ignore[no-untyped-def]
+            self.trips += 1
+            return super().run_in_executor(executor, func, *args)  # type: ignore[arg-type]
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Counting)
+        async with await SqliteLedger.open(tmp_path / NAME) as ledger:
+            await take_in(ledger, 1, 2)
+            before = loop.trips
+            asked = [ledger.shelf(VideoId(number)) for number in (1, 9, 2)]
+            one, none, two = await asyncio.gather(*asked, return_exceptions=True)
+            assert isinstance(none, DestinationError)
+            assert [shelf.video.id for shelf in (one, two) if isinstance(shelf, Shelf)] == [1, 2]
+            return loop.trips - before
+
+    with asyncio.Runner(loop_factory=Counting) as runner:
+        assert runner.run(main()) == 1
 
 
 def test_a_full_disk_is_told_and_what_was_recorded_stays(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,17 @@ from archiver.core.model import NOTHING, Instant, Job, JobKey, Saved, Video, Vid
 from archiver.errors import CorruptError, DestinationError
 from archiver.ports import Part, Shelf, Vault
 from archiver.records.info import info_json, is_info_of
-from tests.ports.disk_world import MP4, NOW, FailingOs, fetched, fill, opened, shelf_of, tree
+from tests.ports.disk_world import (
+    MP4,
+    NOW,
+    FailingOs,
+    fetched,
+    fill,
+    job_of,
+    opened,
+    shelf_of,
+    tree,
+)
 from tests.sim.loop import SimLoop, simulate
 
 KEY = JobKey(VideoId(5))
@@ -78,6 +88,66 @@ def published(tmp_path: Path, job: Job, system: Os | None = None) -> list[str]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="who is open is not told here")
+def test_a_files_end_and_its_publication_are_one_trip_to_a_thread_each(tmp_path: Path) -> None:
+    """A trip costs as much as a small file's bytes; and nothing is synced twice."""
+    system = FailingOs()
+
+    class Counting(asyncio.SelectorEventLoop):
+        trips = 0
+
+        def run_in_executor(self, executor: object, func: Callable[..., object], *args: object):  # type: ignore[no-untyped-def]
+            self.trips += 1
+            return super().run_in_executor(executor, func, *args)  # type: ignore[arg-type]
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Counting)
+        with opened(tmp_path, system) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, MP4)
+            saved = Saved(bytes=len(MP4), total=len(MP4))
+            sha256, problem = await vault.finish(KEY, saved)
+            await part.close()
+            assert (sha256, problem) == (hashlib.sha256(MP4).hexdigest(), None)
+            system.calls.clear()
+            await vault.publish(job_of(KEY, saved, sha256), SHELF)
+            return loop.trips
+
+    with asyncio.Runner(loop_factory=Counting) as runner:
+        assert runner.run(main()) == 3
+    assert system.calls.count("fsync") - system.calls.count("sync_folder") == 1, "its sidecar's"
+    assert sorted(path.rpartition("/")[2] for path in (VIDEO, INFO)) == sorted(
+        name.rpartition("/")[2] for name in files(tmp_path)
+    )
+
+
+def test_a_whole_download_whose_last_sync_fails_is_not_believed(tmp_path: Path) -> None:
+    """And not synced again: what the disk holds of it is not known."""
+
+    class Failing(Os):
+        tries = 0
+
+        def fsync(self, fd: int) -> None:
+            if os.fstat(fd).st_size == len(MP4):
+                self.tries += 1
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            super().fsync(fd)
+
+    system = Failing()
+
+    async def end(vault: LocalVault) -> None:
+        part, _ = await vault.part(KEY, NOTHING)
+        await fill(part, MP4)
+        for _ in range(2):
+            with pytest.raises(DestinationError, match="reports an error"):
+                await vault.finish(KEY, Saved(bytes=len(MP4), total=len(MP4)))
+        assert not part.is_sealed
+        await part.close()
+
+    in_vault(tmp_path, end, system)
+    assert system.tries == 1
+
+
 def test_an_opening_that_is_called_off_leaves_nothing_open(tmp_path: Path, seed: int) -> None:
     """The thread goes on when nobody waits for what it opens."""
 

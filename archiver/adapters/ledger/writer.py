@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from archiver.adapters.ledger.still import Work
-from archiver.adapters.ledger.trouble import TROUBLE, told
+from archiver.adapters.ledger.trouble import told
 from archiver.errors import DestinationError, LedgerLostError
 
 T = TypeVar("T")
@@ -72,6 +72,20 @@ class _Savepoint:
         return False
 
 
+class _Kept:
+    """One question among others: what it raises is kept for who asked."""
+
+    error: Exception | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self.error = error
+            return True
+        return False
+
+
 @dataclass(slots=True, eq=False)
 class _Queued:
     """A work, who waits for it, and what came of it."""
@@ -86,6 +100,12 @@ class _Queued:
         with savepoint:
             self.result = self.work(db)
         self.error = savepoint.error
+
+    def look(self, db: sqlite3.Connection) -> None:
+        kept = _Kept()
+        with kept:
+            self.result = self.work(db)
+        self.error = kept.error
 
     def answer(self, failed: BaseException | None) -> None:
         if self.waiter.done():  # its caller was cancelled; the work was done all the same
@@ -107,6 +127,7 @@ class Writer:
         self._db = db
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._queue: deque[_Queued] = deque()
+        self._reads: list[_Queued] = []
         self._working = False
         self._broken: BaseException | None = None
         self._idle: asyncio.Future[None] | None = None
@@ -133,13 +154,15 @@ class Writer:
 
     async def read(self, work: Work[T]) -> T:
         """Run *work* between two commits; it sees what is committed, and writes nothing lasting."""
+        if self._closed:
+            raise ValueError("the ledger is closed")
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, work, self._db)
-        except TROUBLE as error:
-            raise self._noted(told(error)) from error
-        except LedgerLostError as error:
-            raise self._noted(error) from error
+        queued = _Queued(work, loop.create_future())
+        if not self._reads:
+            loop.call_soon(self._begin_reads, loop)  # what is asked in this turn is one trip
+        self._reads.append(queued)
+        answer: T = await queued.waiter
+        return answer
 
     async def close(self) -> None:
         """Finish what was asked, then let go of the file; again, do nothing."""
@@ -147,6 +170,7 @@ class Writer:
             return
         self._closed = True
         loop = asyncio.get_running_loop()
+        self._begin_reads(loop)
         if self._working:
             self._idle = self._idle or loop.create_future()
             await asyncio.shield(self._idle)
@@ -164,6 +188,19 @@ class Writer:
         batch = [self._queue.popleft() for _ in range(min(COMMIT_MOST, len(self._queue)))]
         done = loop.run_in_executor(self._thread, self._commit, batch)
         done.add_done_callback(functools.partial(self._committed, loop, batch))
+
+    def _begin_reads(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch, self._reads = self._reads, []
+        if batch:
+            done = loop.run_in_executor(self._thread, self._read, batch)
+            done.add_done_callback(functools.partial(self._was_read, batch))
+
+    def _read(self, batch: list[_Queued]) -> None:
+        for queued in batch:
+            queued.look(self._db)
+
+    def _was_read(self, batch: list[_Queued], done: asyncio.Future[None]) -> None:
+        self._answer(batch, done.exception())
 
     def _commit(self, batch: list[_Queued]) -> Exception | None:
         """Do the whole batch in one transaction; what is returned came to all of it."""
@@ -197,18 +234,20 @@ class Writer:
         batch: list[_Queued],
         done: asyncio.Future[Exception | None],
     ) -> None:
-        failed = done.exception() or done.result()
-        for error in (failed, *(queued.error for queued in batch)):
-            if error is not None:
-                self._noted(told(error))
-        for queued in batch:
-            queued.answer(failed)
+        self._answer(batch, done.exception() or done.result())
         if self._queue:
             self._begin(loop)
             return
         self._working = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+    def _answer(self, batch: list[_Queued], failed: BaseException | None) -> None:
+        for error in (failed, *(queued.error for queued in batch)):
+            if error is not None:
+                self._noted(told(error))
+        for queued in batch:
+            queued.answer(failed)
 
 
 def _disk_failed(cause: BaseException) -> DestinationError:
