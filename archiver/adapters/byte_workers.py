@@ -26,6 +26,7 @@ import anyio
 
 from archiver.adapters.causes import refusal
 from archiver.core.model import Link, Saved
+from archiver.errors import CrowdedError
 from archiver.ports import Part, Progress, Source
 
 WORKERS_MOST = 4
@@ -68,8 +69,7 @@ class ByteWorkers:
     async def __aexit__(self, *_error: object) -> None:
         """End the threads; no download is under way any more."""
         with anyio.CancelScope(shield=True):
-            for worker in self._workers:
-                await worker.end()
+            await asyncio.gather(*(worker.end() for worker in self._workers))
 
 
 class _Worker:
@@ -103,7 +103,8 @@ class _Worker:
             return
         await asyncio.wait({self._ready})
         if self._ready.exception() is None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with contextlib.suppress(RuntimeError):  # it has ended already, and its loop with it
+                self._loop.call_soon_threadsafe(self._stop.set)
         await asyncio.wait({self._ended}, timeout=END_S)
         if self._ended.done():
             self._thread.join()  # a few steps of Python's own are left
@@ -112,15 +113,21 @@ class _Worker:
         """Start the thread.
 
         Raises:
-            CrowdedError: no more files can be opened just now; another download may try again.
+            CrowdedError: no more files or threads just now; another download may try again.
         """
         self._caller = asyncio.get_running_loop()
         self._ready, self._ended = self._caller.create_future(), self._caller.create_future()
         self._loop = _new_loop()
         name = f"bytes-{self._number}"
         # A thread that hangs in a system call must not keep the program from its end.
-        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._main, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # Python's word for the system's refusal
+            self._loop.close()
+            hint = "Raise the limit on processes (ulimit -u), or lower --downloads."
+            raise CrowdedError("The system has no thread for downloads.", hint) from error
+        self._thread = thread
 
     def _main(self) -> None:
         """Be the thread."""
@@ -128,7 +135,8 @@ class _Worker:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._live())
         finally:
-            self._caller.call_soon_threadsafe(self._is_over)
+            with contextlib.suppress(RuntimeError):  # the caller has not waited, and is gone
+                self._caller.call_soon_threadsafe(self._is_over)
 
     def _is_over(self) -> None:
         if not self._ready.done():

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from archiver.adapters import byte_workers as byte_workers_module
-from archiver.adapters.byte_workers import ByteWorkers, count_for
+from archiver.adapters.byte_workers import ByteWorkers, Opening, count_for
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
@@ -237,6 +237,89 @@ def test_no_descriptor_for_a_thread_is_weather(
             await part.close()
 
     asyncio.run(main())
+
+
+def test_no_thread_for_downloads_is_weather(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L07: nobody waits for a thread that never began, and the next download tries again."""
+    honest = threading.Thread.start
+    refusals = iter([RuntimeError("can't start new thread")])
+
+    def start(self: threading.Thread) -> None:
+        for error in refusals:
+            raise error
+        honest(self)
+
+    async def main() -> None:
+        part = FilePart(tmp_path / "part")
+        async with RawServer(File(video(LONG))) as server:
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", start)
+                async with workers(1) as to:
+                    with pytest.raises(CrowdedError, match="no thread"):
+                        await to.fetch(Link(server.url), NOTHING, part, Follower())
+            async with workers(1) as to:
+                saved = await to.fetch(Link(server.url), NOTHING, part, Follower())
+                assert saved.total == LONG
+        await part.close()
+
+    asyncio.run(main())
+
+
+def told_of_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What threads that die of an error say from now on."""
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(repr(args.exc_value)))
+    return told
+
+
+async def one_download_each(count: int, opening: Opening, folder: Path) -> None:
+    """Let *count* workers begin and end."""
+    part = FilePart(folder / "part")
+    async with ByteWorkers(opening, Idle, count) as to, anyio.create_task_group() as tasks:
+        followers = [Follower() for _ in range(count)]
+        for follower in followers:
+            tasks.start_soon(to.fetch, Link("x"), NOTHING, part, follower)
+        while not all(follower.count for follower in followers):
+            await asyncio.sleep(0)
+        tasks.cancel_scope.cancel()
+    await part.close()
+
+
+def test_the_threads_end_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L26: each may take its time, and all of them no longer than one."""
+    told, both = told_of_threads(monkeypatch), threading.Barrier(2)
+    monkeypatch.setattr(byte_workers_module, "END_S", 60.0)
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[aiohttp.ClientSession]:
+        async with aiohttp.ClientSession() as session:
+            yield session
+        both.wait(10)  # in vain where the other is only told later
+
+    asyncio.run(one_download_each(2, opening, tmp_path))
+    assert (told, running()) == ([], set())
+
+
+def test_a_thread_that_ends_after_its_caller_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hung in the system; nobody is there any more to be told."""
+    told, free = told_of_threads(monkeypatch), threading.Event()
+    monkeypatch.setattr(byte_workers_module, "END_S", 0.05)
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[aiohttp.ClientSession]:
+        async with aiohttp.ClientSession() as session:
+            yield session
+        free.wait()
+
+    asyncio.run(one_download_each(1, opening, tmp_path))
+    late = next(each for each in threading.enumerate() if each.name == "bytes-0")
+    free.set()
+    late.join()
+    assert told == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,128 @@ def test_a_host_that_crawls_is_left(tmp_path: Path) -> None:
             await b.fetch()
 
     bench(tmp_path, File(video(LONG)), body, limits=limits)
+
+
+class Ahead(asyncio.SelectorEventLoop):
+    """A loop whose clock a test puts forward."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
+def test_who_has_brought_everything_has_not_crawled(tmp_path: Path) -> None:
+    """D03: the last byte is here, however long it took."""
+    loop = Ahead()
+
+    class Slow(FilePart):
+        def filled(self, count: int) -> None:
+            super().filled(count)
+            if self.offset == LONG:
+                loop.ahead_s += 100.0
+
+    async def body(b: Bench) -> None:
+        b.part = Slow(tmp_path / "slow")
+        assert (await b.fetch()).total == LONG
+
+    limits = Limits(slow_bytes_s=1e6, slow_over_s=60.0, sync_s=1000.0)
+    bench(tmp_path, File(video(LONG)), body, limits=limits, loop_factory=lambda: loop)
+
+
+def test_nothing_is_read_into_a_sync_that_comes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is due between the exchange of the protocols and the first wait for bytes."""
+    loop, honest, was_reading = Ahead(), Stream.run, list[bool]()
+
+    async def run(self: Stream, throttle: Throttle) -> None:
+        loop.ahead_s += 10.0
+        was_reading.append(self._transport.is_reading())  # a sync is the next that happens
+        await honest(self, throttle)
+
+    class Shut(FilePart):
+        is_syncing = False
+
+        def room(self) -> memoryview:
+            return memoryview(bytearray()) if self.is_syncing else super().room()
+
+        async def sync(self) -> int:
+            self.is_syncing = True
+            for _ in range(50):
+                await asyncio.sleep(0)
+            self.is_syncing = False
+            return await super().sync()
+
+    async def body(b: Bench) -> None:
+        b.part = Shut(tmp_path / "shut")
+        await b.fetch()
+        assert b.content == content
+        assert (len(b.told.reported), was_reading) == (1, [False])
+
+    content = video(LONG)
+    monkeypatch.setattr(Stream, "run", run)
+    limits = Limits(sync_s=5.0, stall_s=1000.0)
+    bench(tmp_path, File(content), body, limits=limits, loop_factory=lambda: loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_disk_that_holds_the_thread_up_is_not_the_hosts_silence(
+    loop: str, tmp_path: Path
+) -> None:
+    """D02: what came meanwhile lies unread in the system."""
+
+    class Held(FilePart):
+        is_held = False
+
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._room = bytearray(2 * LONG)  # the system has less at a time: one read, one turn
+
+        def filled(self, count: int) -> None:
+            super().filled(count)
+            if self.offset > 1_000_000 and not self.is_held:
+                self.is_held = True
+                threading.Event().wait(0.25)  # for nothing: as in a call to a disk that starts up
+
+    async def body(b: Bench) -> None:
+        b.part = held = Held(tmp_path / "held")
+        await b.fetch()
+        assert (b.content == content, held.is_held) == (True, True)
+
+    content = video(LONG)
+    on(f"http {loop}", tmp_path, File(content), body, limits=Limits(stall_s=0.1))
+
+
+@WAYS
+def test_who_ends_late_leaves_the_connection_to_the_next(
+    way: str, tmp_path: Path, streams: list[Stream]
+) -> None:
+    """L29: cancelled in the last sync: the connection is in the pool, or another's by then."""
+    content, is_synced = video(LONG), asyncio.Event()
+
+    class Slow(FilePart):
+        is_syncing = False
+
+        async def sync(self) -> int:
+            self.is_syncing = True
+            await is_synced.wait()
+            return await super().sync()
+
+    async def body(b: Bench) -> None:
+        b.part = slow = Slow(tmp_path / "slow")
+        task = asyncio.create_task(b.fetch())
+        while not slow.is_syncing:
+            await asyncio.sleep(0)
+        task.cancel()
+        is_synced.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await slow.close()
+        b.part = FilePart(tmp_path / "next")
+        await b.fetch()
+        assert b.content == content
+        assert b.server.connections == 1
+
+    on(way, tmp_path, lambda _: reply(200, content), body, limits=Limits(sync_bytes=LONG))
+    assert len(streams) == 2
