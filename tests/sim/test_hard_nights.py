@@ -14,6 +14,7 @@ import pytest
 
 from archiver import archive
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.http import tcp_connector
 from archiver.adapters.publish import LocalVault
 from archiver.core.events import Event
 from archiver.core.model import Job
@@ -32,7 +33,7 @@ HOUR_S = 3600.0
 async def behind(dest: Path, vendor: Emulator, behind_s: float, **options: Any) -> Summary:
     """A run on a machine whose clock is *behind_s* behind."""
     loop = asyncio.get_running_loop()
-    wrong = Surroundings(lambda: SystemClock(lambda: now() - behind_s, loop.time))
+    wrong = Surroundings(lambda: SystemClock(lambda: now() - behind_s, loop.time), tcp_connector)
     wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
     account = account_of(vendor)
     return await archive.run(str(dest), account, wanted, Watcher(), anyio.Event(), wrong)
