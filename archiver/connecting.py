@@ -42,7 +42,12 @@ class Connection:
 
 
 def byte_workers(
-    account: Account, tls: ssl.SSLContext, downloads: int, make: MakeSource
+    account: Account,
+    tls: ssl.SSLContext,
+    downloads: int,
+    make: MakeSource,
+    *,
+    is_metered: bool = False,
 ) -> ByteWorkers:
     """Threads for so many downloads at a time, each with a session and a source of its own."""
 
@@ -50,7 +55,7 @@ def byte_workers(
         line = Line("downloads", tls, downloads + 2, download_resolver(account))
         return download_session(account, line)
 
-    return ByteWorkers(opening, make, count_for(downloads))
+    return ByteWorkers(opening, make, count_for(downloads), is_metered=is_metered)
 
 
 @asynccontextmanager
@@ -63,8 +68,12 @@ async def connected(
     max_wait_s: float = 60.0,
     style: str | None = None,
     connector: ConnectorFactory | None = None,
+    is_metered: bool = False,
 ) -> AsyncIterator[Connection]:
     """Open the two sessions and the client.
+
+    Args:
+        is_metered: downloads are held to a rate.
 
     Raises:
         SettingsError, AuthError: the addresses or credentials cannot be used.
@@ -85,7 +94,7 @@ async def connected(
         def workers(make: MakeSource) -> AbstractAsyncContextManager[Source]:
             if connector is not None:  # its connections belong to the caller's loop
                 return nullcontext(make(pair.downloads))
-            return byte_workers(account, pair.tls, downloads, make)
+            return byte_workers(account, pair.tls, downloads, make, is_metered=is_metered)
 
         try:
             yield Connection(vendor, pair.downloads, workers, calls, weather)

@@ -137,6 +137,7 @@ class _Night:
         connection = connected(
             self._account, self._clock, requests=options.requests, downloads=options.downloads,
             max_wait_s=options.max_wait_s, style=style, connector=self._connector,
+            is_metered=options.limit_rate is not None,
         )  # fmt: skip
         await self._look_around()
         lost = await self._ledger.losses()

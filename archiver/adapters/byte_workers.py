@@ -52,10 +52,13 @@ class ByteWorkers:
         opening: gives a worker its session, on the worker's own loop.
         make: gives it the source that does the work there.
         count: threads at most.
+        is_metered: every read is to wait for what it costs; see ``_new_loop``.
     """
 
-    def __init__(self, opening: Opening, make: MakeSource, count: int) -> None:
-        self._workers = [_Worker(opening, make, number) for number in range(count)]
+    def __init__(
+        self, opening: Opening, make: MakeSource, count: int, *, is_metered: bool = False
+    ) -> None:
+        self._workers = [_Worker(opening, make, number, is_metered) for number in range(count)]
 
     async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
         """Download as ``ports.Source`` says, in the thread that has the least to do."""
@@ -75,8 +78,9 @@ class ByteWorkers:
 class _Worker:
     """One thread, one loop, one session."""
 
-    def __init__(self, opening: Opening, make: MakeSource, number: int) -> None:
+    def __init__(self, opening: Opening, make: MakeSource, number: int, is_metered: bool) -> None:
         self._opening, self._make, self._number = opening, make, number
+        self._is_metered = is_metered
         self.load = 0  # downloads that are under way
         self._thread: threading.Thread | None = None
         self._ready: asyncio.Future[None]  # on the caller's loop
@@ -117,7 +121,7 @@ class _Worker:
         """
         self._caller = asyncio.get_running_loop()
         self._ready, self._ended = self._caller.create_future(), self._caller.create_future()
-        self._loop = _new_loop()
+        self._loop = _new_loop(is_metered=self._is_metered)
         name = f"bytes-{self._number}"
         # A thread that hangs in a system call must not keep the program from its end.
         thread = threading.Thread(target=self._main, name=name, daemon=True)
@@ -160,8 +164,11 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _new_loop(*, is_metered: bool) -> asyncio.AbstractEventLoop:
     """A loop for another thread.
+
+    Python's own where reads wait: on the faster one, what a host sent over TLS before it closed is
+    lost to whoever rests at that moment (D35).  A sync is as much a rest, but a rare and short one.
 
     Raises:
         CrowdedError: no more files can be opened just now.
@@ -172,7 +179,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         with contextlib.closing(selectors.DefaultSelector()):
             for end in socket.socketpair():
                 end.close()
-        return new_event_loop()
+        return asyncio.new_event_loop() if is_metered else new_event_loop()
     except OSError as error:
         raise refusal(error, "starting a thread for downloads") from error
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 GATHER_BYTES = 128 * 1024  # of little pieces before a write: a slow line brings few at a time
 ROOM_BYTES = 2 * 1024 * 1024  # one a thread, for all its parts; fewer and longer reads cost less
+# It must hold the 512 KiB that a TLS transport may keep back while reading rests: after the host
+# has closed, the transport hands that over in one piece or drops it.
 REHASH_BYTES = 64 << 20  # a trip to a thread while a part is read again: about 50 ms
 
 

@@ -49,12 +49,12 @@ def video(size: int = SIZE, seed: int = 1, *, moov_bytes: int = 5000) -> bytes:
 class FilePart:
     """A part in the plainest way: a real file, a small buffer."""
 
-    def __init__(self, path: Path, content: bytes = b"") -> None:
+    def __init__(self, path: Path, content: bytes = b"", *, room: int = 40_000) -> None:
         path.write_bytes(content)
         self.path, self.durable, self.full = path, len(content), False
         self._file = path.open("r+b", buffering=0)
         self._file.seek(len(content))
-        self._room, self._used, self._written = bytearray(40_000), 0, len(content)
+        self._room, self._used, self._written = bytearray(room), 0, len(content)
 
     @property
     def offset(self) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +24,12 @@ from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
 from archiver.adapters.http import tls_context
 from archiver.adapters.publish import LocalVault
+from archiver.adapters.throttle import Throttle
 from archiver.connecting import byte_workers
 from archiver.core.model import NOTHING, JobKey, Link, Saved, VideoId
 from archiver.errors import CrowdedError, DestinationError, LinkRefusedError
 from archiver.ports import Part, Progress
-from tests.wire.download_bench import LOCAL, FilePart, video
+from tests.wire.download_bench import LOCAL, FilePart, trusted, video
 from tests.wire.raw_server import File, RawServer, Reply, Request, cut, reply
 
 LONG = 3_000_000
@@ -262,6 +266,41 @@ def test_no_thread_for_downloads_is_weather(
             async with workers(1) as to:
                 saved = await to.fetch(Link(server.url), NOTHING, part, Follower())
                 assert saved.total == LONG
+        await part.close()
+
+    asyncio.run(main())
+
+
+def closing_host(tls: ssl.SSLContext, answer: bytes) -> socket.socket:
+    """A host that answers one question over TLS as fast as it can, and is done with sending."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, tls.wrap_socket(listening.accept()[0], server_side=True) as line:
+            line.recv(65536)
+            line.sendall(answer)
+            with socket.socket(fileno=socket.dup(line.fileno())) as below:
+                below.shutdown(socket.SHUT_WR)
+            line.recv(1)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listening
+
+
+def test_a_limit_loses_nothing_of_a_host_that_closes(tmp_path: Path) -> None:
+    """D35: it is long done with sending, and the rest of it lies before our own limit."""
+    answer = reply(200, video(LONG), "Connection: close").raw
+    tls, account = trusted(tmp_path, "127.0.0.1")
+    clock = SystemClock()
+    make = partial(HttpSource, account=account, clock=clock, throttle=Throttle(2e7, clock))
+
+    async def main() -> None:
+        port = closing_host(tls, answer).getsockname()[1]
+        verifying, part = tls_context(account.ca_file), FilePart(tmp_path / "part", room=2 * LONG)
+        account_there = replace(account, api_url=f"https://127.0.0.1:{port}")
+        async with byte_workers(account_there, verifying, 1, make, is_metered=True) as to:
+            link = Link(f"https://127.0.0.1:{port}/file.mp4")
+            assert (await to.fetch(link, NOTHING, part, Follower())).total == LONG
         await part.close()
 
     asyncio.run(main())

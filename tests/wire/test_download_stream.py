@@ -326,10 +326,6 @@ def test_a_disk_that_holds_the_thread_up_is_not_the_hosts_silence(
     class Held(FilePart):
         is_held = False
 
-        def __init__(self, path: Path) -> None:
-            super().__init__(path)
-            self._room = bytearray(2 * LONG)  # the system has less at a time: one read, one turn
-
         def filled(self, count: int) -> None:
             super().filled(count)
             if self.offset > 1_000_000 and not self.is_held:
@@ -337,7 +333,8 @@ def test_a_disk_that_holds_the_thread_up_is_not_the_hosts_silence(
                 threading.Event().wait(0.25)  # for nothing: as in a call to a disk that starts up
 
     async def body(b: Bench) -> None:
-        b.part = held = Held(tmp_path / "held")
+        # The system has less at a time than there is room: one read a turn.
+        b.part = held = Held(tmp_path / "held", room=2 * LONG)
         await b.fetch()
         assert (b.content == content, held.is_held) == (True, True)
 
