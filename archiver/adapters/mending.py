@@ -142,6 +142,20 @@ class Mender:
             os.close(into)
         return True
 
+    def is_restored(self, recorded: Holding) -> bool:
+        """The recorded file stands in its place, and its name is durable.
+
+        Whoever gave it the name may have been killed before he came to that.
+        """
+        if not self.state_of(recorded):
+            return False
+        into = self._os.open_folder(self._home.root, recorded.path.rpartition("/")[0])
+        try:
+            self._os.sync_folder(into)
+        finally:
+            os.close(into)
+        return True
+
     def restore(self, part: str, recorded: Holding) -> None:
         """Give a sealed part of the recorded contents the recorded path."""
         folder, _, name = recorded.path.rpartition("/")

@@ -121,6 +121,19 @@ def test_a_files_end_and_its_publication_are_one_trip_to_a_thread_each(tmp_path:
     )
 
 
+def test_a_restored_file_that_stands_there_is_made_durable_before_it_counts(tmp_path: Path) -> None:
+    """Whoever gave it its name may have been killed before the sync of its folder."""
+    job, system = downloaded(tmp_path), FailingOs()
+
+    async def restore(vault: LocalVault) -> None:
+        recorded = (await vault.publish(job, SHELF))[0]
+        system.calls.clear()
+        await vault.restore(job, recorded)
+
+    in_vault(tmp_path, restore, system)
+    assert system.calls == ["sync_folder", "fsync"]
+
+
 def test_a_whole_download_whose_last_sync_fails_is_not_believed(tmp_path: Path) -> None:
     """And not synced again: what the disk holds of it is not known."""
 
