@@ -170,6 +170,8 @@ class Mender:
                         self.set_aside(recorded.path, self.free_aside(recorded))
                         continue
                     self._placer.discard(part)
+                # A run that was killed may have moved a damaged copy there, and come to no sync.
+                self._os.sync_folder(self._home.damaged)
                 self._os.sync_folder(into)
                 return
         finally:

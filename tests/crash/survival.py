@@ -426,7 +426,11 @@ def ahead(tree: Tree, replaced: Iterable[tuple[str, bytes]]) -> list[str]:
 
 
 def _after(texts: list[str], one: str, other: str | None) -> bool:
-    return other is not None and texts.index(one) > texts.index(other)
+    """Whether *one* was written after *other*, however often each was: a text may come again."""
+    if other is None:
+        return False
+    last = len(texts) - 1 - texts[::-1].index(other)
+    return texts.index(one) > last
 
 
 def _manifest(text: bytes) -> dict[str, str]:
