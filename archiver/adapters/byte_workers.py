@@ -30,9 +30,7 @@ from archiver.errors import CrowdedError
 from archiver.ports import Part, Progress, Source
 
 WORKERS_MOST = 4
-TELL_S = (
-    0.05  # how late the caller may hear of bytes: each call to another thread costs it a wake-up
-)
+TELL_S = 0.05  # how late the caller may hear of bytes: each call to its thread wakes it up
 END_S = 3.0  # a cancelled download may sync what came; see ``download_body.Limits.keep_s``
 Opening: TypeAlias = Callable[[], AbstractAsyncContextManager[aiohttp.ClientSession]]
 MakeSource: TypeAlias = Callable[[aiohttp.ClientSession], Source]

@@ -22,6 +22,7 @@ from archiver.core.events import Asked
 from archiver.core.model import VideoId
 from archiver.errors import DestinationError
 from archiver.ports import Shelf
+from tests.ports.counting import Counting
 from tests.ports.test_ledger import NOW, take_in, use
 
 NAME = "ledger.sqlite3"
@@ -176,13 +177,6 @@ def test_a_loop_that_runs_executors_inline_drives_the_ledger(tmp_path: Path) -> 
 
 def test_what_is_asked_together_is_one_trip_and_each_hears_his_own(tmp_path: Path) -> None:
     """A way to the thread and back costs more than most answers."""
-
-    class Counting(asyncio.SelectorEventLoop):
-        trips = 0
-
-        def run_in_executor(self, executor: object, func: Callable[..., object], *args: object):  # type: ignore[no-untyped-def]
-            self.trips += 1
-            return super().run_in_executor(executor, func, *args)  # type: ignore[arg-type]
 
     async def main() -> int:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from archiver.core.model import NOTHING, Instant, Job, JobKey, Saved, Video, Vid
 from archiver.errors import CorruptError, DestinationError
 from archiver.ports import Part, Shelf, Vault
 from archiver.records.info import info_json, is_info_of
+from tests.ports.counting import Counting
 from tests.ports.disk_world import (
     MP4,
     NOW,
@@ -91,13 +92,6 @@ def published(tmp_path: Path, job: Job, system: Os | None = None) -> list[str]:
 def test_a_files_end_and_its_publication_are_one_trip_to_a_thread_each(tmp_path: Path) -> None:
     """A trip costs as much as a small file's bytes; and nothing is synced twice."""
     system = FailingOs()
-
-    class Counting(asyncio.SelectorEventLoop):
-        trips = 0
-
-        def run_in_executor(self, executor: object, func: Callable[..., object], *args: object):  # type: ignore[no-untyped-def]
-            self.trips += 1
-            return super().run_in_executor(executor, func, *args)  # type: ignore[arg-type]
 
     async def main() -> int:
         loop = asyncio.get_running_loop()
