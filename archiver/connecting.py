@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from archiver.adapters.clock import SystemClock
 from archiver.adapters.http import (
     ConnectorFactory,
     Line,
+    Verifying,
     download_session,
     open_sessions,
     tcp_connector,
@@ -43,7 +43,7 @@ class Connection:
 
 def byte_workers(
     account: Account,
-    tls: ssl.SSLContext,
+    tls: Verifying,
     downloads: int,
     make: MakeSource,
     *,

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -33,6 +33,10 @@ HEADER_MOST = 32 * 1024  # a signed address in Location is longer than aiohttp's
 USER_AGENT = f"archiver/{__version__}"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+# True is aiohttp's own context, which trusts the machine's authorities; it is there in any case,
+# made when aiohttp is imported, and a second one like it takes 30 ms of every start.
+Verifying: TypeAlias = ssl.SSLContext | Literal[True]
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -40,13 +44,13 @@ class Line:
 
     Attributes:
         purpose: "api" or "downloads".
-        tls: the verifying context.
+        tls: the verifying context, True for aiohttp's own.
         limit: connections in all; one host gets no more either.
         resolver: how names become addresses; None for the system's way.
     """
 
     purpose: str
-    tls: ssl.SSLContext
+    tls: Verifying
     limit: int
     resolver: AbstractResolver | None = None
 
@@ -68,7 +72,7 @@ class Sessions:
 
     api: aiohttp.ClientSession
     downloads: aiohttp.ClientSession
-    tls: ssl.SSLContext
+    tls: Verifying
 
 
 def origin_of(url: str) -> str:
@@ -179,8 +183,10 @@ async def open_sessions(
     Raises:
         SettingsError: an unusable CA file or proxy.
     """
-    loop = asyncio.get_running_loop()
-    tls = await loop.run_in_executor(None, tls_context, account.ca_file)
+    tls: Verifying = True
+    if account.ca_file:
+        loop = asyncio.get_running_loop()
+        tls = await loop.run_in_executor(None, tls_context, account.ca_file)
     api = _session(
         connector(Line("api", tls, requests + 2)),
         checked_proxy(account.proxy),
