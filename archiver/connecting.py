@@ -10,7 +10,8 @@ import aiohttp
 
 from archiver.account import Account
 from archiver.adapters.address_policy import download_resolver
-from archiver.adapters.byte_workers import ByteWorkers, MakeSource, count_for
+from archiver.adapters.byte_thread import MakeSource
+from archiver.adapters.byte_workers import ByteWorkers, count_for
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.http import (
     ConnectorFactory,

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from aiohttp import DefaultResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from archiver.account import Account, is_loopback
+from archiver.adapters.look_up import system_resolver
 from archiver.met import met
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -134,7 +134,7 @@ def _read(host: str) -> str:
 
 
 def download_resolver(account: Account) -> GuardedResolver:
-    """The resolver for the downloads' connector; to be made in a running loop."""
+    """The resolver for the downloads' connector."""
     return GuardedResolver(AddressPolicy.of(account))
 
 
@@ -142,11 +142,11 @@ class GuardedResolver(AbstractResolver):
     """A resolver whose answers the policy has approved: what is connected to was checked.
 
     Args:
-        inner: who really resolves; the system's way where it is not given (needs a running loop).
+        inner: who really resolves; the system's way where it is not given.
     """
 
     def __init__(self, policy: AddressPolicy, inner: AbstractResolver | None = None) -> None:
-        self._inner, self._policy = inner or DefaultResolver(), policy
+        self._inner, self._policy = inner or system_resolver(), policy
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

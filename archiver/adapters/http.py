@@ -22,6 +22,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from archiver.account import Account
+from archiver.adapters.look_up import system_resolver
 from archiver.errors import SettingsError
 from archiver.met import met
 from archiver.version import __version__
@@ -145,8 +146,9 @@ class _TCPConnector(AskedOnly, aiohttp.TCPConnector):
 def tcp_connector(line: Line) -> aiohttp.BaseConnector:
     """The connector for real networks."""
     return _TCPConnector(
-        ssl=line.tls, limit=line.limit, limit_per_host=line.limit, resolver=line.resolver
-    )
+        ssl=line.tls, limit=line.limit, limit_per_host=line.limit,
+        resolver=line.resolver or system_resolver(),
+    )  # fmt: skip
 
 
 def checked_proxy(proxy: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -199,4 +200,29 @@ def test_a_name_that_leads_inside_is_refused_when_connecting() -> None:
             await download_resolver(Account()).resolve("localhost", 443)
         assert await download_resolver(Account(api_url="http://localhost:1")).resolve("localhost")
 
+    asyncio.run(main())
+
+
+def test_a_name_is_looked_up_by_the_systems_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread that nobody waits for: its answer, its refusal, and none to be had."""
+
+    def getaddrinfo(host: str, port: int, **_how: object) -> list[object]:
+        if host == "gone.example":
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        resolver = GuardedResolver(PUBLIC)
+        found = await resolver.resolve("files.example", 443)
+        assert [(each["host"], each["port"]) for each in found] == [("8.8.8.8", 443)]
+        with pytest.raises(socket.gaierror):
+            await resolver.resolve("gone.example", 443)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        with pytest.raises(OSError, match="temporarily unavailable"):
+            await resolver.resolve("files.example", 443)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     asyncio.run(main())

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +19,10 @@ import aiohttp
 import anyio
 import pytest
 
+from archiver.adapters import byte_thread as byte_thread_module
 from archiver.adapters import byte_workers as byte_workers_module
-from archiver.adapters.byte_workers import ByteWorkers, Opening, count_for
+from archiver.adapters.byte_thread import Opening
+from archiver.adapters.byte_workers import ByteWorkers, count_for
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download import HttpSource
 from archiver.adapters.download_body import Limits
@@ -221,7 +225,7 @@ def test_no_descriptor_for_a_thread_is_weather(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L07: said as for any other file, and the next download tries again."""
-    honest = byte_workers_module.new_event_loop
+    honest = byte_thread_module.new_event_loop
     refusals = iter([OSError(errno.EMFILE, "too many")])
 
     def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -232,7 +236,7 @@ def test_no_descriptor_for_a_thread_is_weather(
     async def main() -> None:
         content = video(LONG)
         async with RawServer(File(content)) as server, workers(1) as to:
-            monkeypatch.setattr(byte_workers_module, "new_event_loop", new_event_loop)
+            monkeypatch.setattr(byte_thread_module, "new_event_loop", new_event_loop)
             part = FilePart(tmp_path / "part")
             with pytest.raises(CrowdedError):
                 await to.fetch(Link(server.url), NOTHING, part, Follower())
@@ -359,6 +363,132 @@ def test_a_thread_that_ends_after_its_caller_says_nothing(
     free.set()
     late.join()
     assert told == []
+
+
+class Held(Idle):
+    """A source whose thread is held up, as in a system call, until *free*; then it does *last*."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        held: threading.Event,
+        free: threading.Event,
+        last: Callable[[], Saved],
+    ) -> None:
+        super().__init__(session)
+        self._held, self._free, self._last = held, free, last
+
+    async def fetch(self, link: Link, saved: Saved, part: Part, report: Progress) -> Saved:
+        if self._held.is_set():
+            return await super().fetch(link, saved, part, report)
+        self._held.set()
+        self._free.wait()
+        report.received(1)
+        return self._last()
+
+
+def test_a_thread_that_dies_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug: who was queued there is told, and who comes afterwards as well."""
+    told, held, free = told_of_threads(monkeypatch), threading.Event(), threading.Event()
+
+    def die() -> None:
+        raise SystemExit("a bug")  # one of the few that end a loop
+
+    def last() -> Saved:
+        asyncio.get_running_loop().call_soon(die)
+        return NOTHING
+
+    async def main() -> None:
+        part = FilePart(tmp_path / "part")
+        make = partial(Held, held=held, free=free, last=last)
+        async with ByteWorkers(aiohttp.ClientSession, make, 1) as to:
+
+            def one() -> asyncio.Task[Saved]:
+                return asyncio.create_task(to.fetch(Link("x"), NOTHING, part, Follower()))
+
+            first = one()
+            while not held.is_set():
+                await asyncio.sleep(0)
+            queued = one()
+            await asyncio.sleep(0)
+            free.set()
+            for task in (queued, one()):
+                with pytest.raises(RuntimeError, match="ended before"):
+                    await task
+            assert await first == NOTHING
+        await part.close()
+
+    asyncio.run(main())
+    assert (told, running()) == (["SystemExit('a bug')"], set())
+
+
+def test_a_result_that_comes_after_its_caller_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The thread hung in the system, and the caller's loop is closed by then."""
+    told, held, free = told_of_threads(monkeypatch), threading.Event(), threading.Event()
+    monkeypatch.setattr(byte_workers_module, "END_S", 0.05)
+
+    async def main() -> None:
+        part = FilePart(tmp_path / "part")
+        make = partial(Held, held=held, free=free, last=lambda: NOTHING)
+        async with ByteWorkers(aiohttp.ClientSession, make, 1) as to:
+            task = asyncio.create_task(to.fetch(Link("x"), NOTHING, part, Follower()))
+            while not held.is_set():
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await part.close()
+
+    asyncio.run(main())
+    late = next(each for each in threading.enumerate() if each.name == "bytes-0")
+    free.set()
+    late.join()
+    assert (told, caplog.records) == ([], [])
+
+
+LOOKING_UP = """
+import asyncio, socket, threading
+from functools import partial
+from archiver.account import Account
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.download import HttpSource
+from archiver.adapters.http import tls_context
+from archiver.connecting import byte_workers
+from archiver.core.model import NOTHING, Link
+
+asked = threading.Event()
+
+def hang(*_, **how):
+    asked.set()
+    threading.Event().wait()
+
+async def main():
+    account, link = Account(), Link("https://files.example/file.mp4")
+    make = partial(HttpSource, account=account, clock=SystemClock())
+    # Metered: on Python's own loop, whose threads are waited for.
+    async with byte_workers(account, tls_context(None), 1, make, is_metered=True) as to:
+        task = asyncio.create_task(to.fetch(link, NOTHING, None, None))
+        while not asked.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    left = [each.name for each in threading.enumerate() if each.name.startswith("bytes-")]
+    print(task.cancelled(), left)
+
+socket.getaddrinfo = hang
+asyncio.run(main())
+"""
+
+
+def test_a_look_up_that_hangs_does_not_hold_up_the_end() -> None:
+    """L26: neither that of the thread nor the program's; nothing can end the look-up."""
+    command = [sys.executable, "-c", LOOKING_UP]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True []\n", "")
 
 
 @pytest.mark.parametrize(
