@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from archiver.core.agenda import deadline
 from archiver.core.model import NEVER, Instant, Job
 from archiver.core.outstanding import Outstanding, left_bytes
+from archiver.core.sharing import Sharing
 from archiver.core.steps import Budget, Fetch, Poll, Request, Step
 from archiver.met import met
 
@@ -18,8 +19,10 @@ from archiver.met import met
 class Spender:
     """One planning: what is left of the budget while steps are chosen."""
 
-    def __init__(self, budget: Budget, outstanding: Outstanding, now: Instant) -> None:
-        self.budget, self.now = budget, now
+    def __init__(
+        self, budget: Budget, outstanding: Outstanding, sharing: Sharing, now: Instant
+    ) -> None:
+        self.budget, self.now, self._sharing = budget, now, sharing
         self.calls, self.polls, self.fetches = budget.calls, budget.polls, budget.fetches
         load = outstanding.load(budget.typical_bytes, budget.generation_s)
         self.files, self.bytes = load.files, load.bytes
@@ -28,6 +31,7 @@ class Spender:
         self.short_of_disk = self.short_of_calls = False
         self.line_is_idle = budget.line_is_idle
         self.late: Fetch | None = None  # the first that was passed over: it would not end
+        self._is_full = False  # whose address ends later must not share the line now
 
     def affords(self, job: Job, step: Step) -> bool:
         """Spend what *step* costs, if it is there."""
@@ -50,7 +54,7 @@ class Spender:
         """*step* could not be afforded, and no other of its kind can be, whatever the job."""
         match step:
             case Fetch():
-                return self.fetches <= 0
+                return self.fetches <= 0 or self._is_full
             case Poll():
                 return self.polls <= 0 or self.calls <= 0
             case _:
@@ -76,6 +80,13 @@ class Spender:
         if not self._can_end(job):
             self.late = self.late or step
             return False
+        held_until = self._sharing.held_until(job)
+        if held_until is not None:
+            met("D36")
+            self.wakes.append(held_until)
+            self._is_full = True
+            return False
+        self._sharing.begins(job)
         self.fetches -= 1
         self.line_is_idle = False
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archiver.core import events, schedule
+from archiver.core import events, schedule, sharing
 from archiver.core.events import Event
 from archiver.core.learning import Learnt
 from archiver.core.model import NEVER, Downloadable, Instant, Job, JobState, Link, Readiness
@@ -81,7 +81,7 @@ def _pending(
 
 
 def _available(job: Job, link: Link, now: Instant, learnt: Learnt, policy: Policy) -> Event:
-    margin_s = schedule.margin_s(link.expires_at, job.asked_at, learnt.window_s, policy)
+    margin_s = sharing.margin_s(link.expires_at, job.asked_at, learnt.window_s, policy)
     if link.expires_at - now <= margin_s:
         met("A20")
         return unavailable(job, "the vendor offers a version that has run out", now, policy)

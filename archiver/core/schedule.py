@@ -14,6 +14,7 @@ from archiver.core.admission import Spender
 from archiver.core.agenda import Agenda, Queue, Urgency, deadline, queue_of
 from archiver.core.gathers import Gathers
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState
+from archiver.core.sharing import Sharing, margin_s
 from archiver.core.steps import (
     Budget,
     Expire,
@@ -27,18 +28,6 @@ from archiver.core.steps import (
     Request,
     Step,
 )
-
-
-def margin_s(
-    expires_at: Instant, asked_at: Instant | None, window_s: float, policy: Policy
-) -> float:
-    """How close to its end an address counts as dead: it scales with the window.
-
-    An address cannot have lived longer than since it was asked for, so a short window shows in
-    the very first address, before any was learnt.
-    """
-    life_s = window_s if asked_at is None else min(window_s, max(0.0, expires_at - asked_at))
-    return min(policy.margin_most_s, policy.margin_share * life_s)
 
 
 def next_step(job: Job, now: Instant, window_s: float, policy: Policy) -> Step:
@@ -82,7 +71,8 @@ def plan(
         Steps in order of urgency.  ``wake_at`` is later than *now* unless a step was chosen.
     """
     agenda.settle(now, policy.longest_wait_s)
-    spender = Spender(budget, agenda.outstanding, now)
+    sharing = Sharing(agenda, busy, now, budget, policy)
+    spender = Spender(budget, agenda.outstanding, sharing, now)
     gathers = Gathers(agenda, busy, spender, policy)
     chosen = _affordable(agenda, busy, now, spender, policy)
     beside = {

@@ -13,7 +13,8 @@ from archiver.core.admission import host_of
 from archiver.core.agenda import Agenda, deadline
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState, Link, Saved, VideoId
 from archiver.core.outstanding import is_outstanding
-from archiver.core.schedule import is_progress, margin_s, next_step, plan, poll_at, retry_at
+from archiver.core.schedule import is_progress, next_step, plan, poll_at, retry_at
+from archiver.core.sharing import margin_s
 from archiver.core.steps import (
     Budget,
     Expire,

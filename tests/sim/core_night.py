@@ -91,6 +91,8 @@ class Night:
         self.hindered: Counter[JobKey] = Counter()
         self.rate, self.weather = pacing.Rate(), Weather()
         self.number = self.idle_steps = 0
+        self.carried_bytes = line.carried_bytes  # as far as the meter has heard
+        self.stretch_bytes = float("inf")  # made durable together, or a third of the rest
         self.progress_at = now
         self.asked: dict[JobKey, float] = {}  # when, by the world's clock
 
@@ -114,9 +116,9 @@ class Night:
             self._pass_time(wake_at - self.skew_s)
 
     def _pass_time(self, wake_at: float) -> None:
-        through = self.line.next()
+        first = self.line.next()
         in_the_air = self.air[0][0] if self.air else NEVER
-        arrives_at = through[0] if through else NEVER
+        arrives_at = first[0] if first else NEVER
         next_at = min(wake_at, in_the_air, arrives_at)
         if not self.busy:
             next_at = min(next_at, self.progress_at + MAX_WAIT_S)
@@ -126,7 +128,9 @@ class Night:
         if self.idle_steps > STEPS_MOST:
             raise self.fate.broken(f"busy without an end: {sorted(self.live)}")
         self.at = max(self.at, next_at)
-        for key in self.line.arrived(self.at):
+        through = self.line.arrived(self.at)
+        self._bytes_came()
+        for key in through:
             self._stretch_came(key)
         while self.air and self.air[0][0] <= self.at:
             _, _, step, finish = heapq.heappop(self.air)
@@ -293,7 +297,7 @@ class Night:
         return events.LinkRefused(self.now, word, self.now)
 
     def _transfer(self, job: Job, step: Step, version: Version) -> None:
-        """Plan what will come: in three stretches, to the end or to where it breaks."""
+        """Plan what will come: in a few stretches, to the end or to where it breaks."""
         content, saved, fate = str(version.content), job.saved, self.fate
         if saved.source != content and saved != NOTHING:
             job = self._record(step.key, events.Progressed(NOTHING))
@@ -306,17 +310,23 @@ class Night:
             end, stop = self._broken, saved.bytes + int(left * fate.own("broken").random())
         if end != self._whole:
             self.studio.owes(0, step.key.video_id)
-        marks = [saved.bytes + (stop - saved.bytes) * part // 3 for part in (1, 2, 3)]
+        count = max(3, int((stop - saved.bytes) / self.stretch_bytes))
+        marks = [saved.bytes + (stop - saved.bytes) * n // count for n in range(1, count + 1)]
         states = [Saved(mark, version.size, source=content) for mark in marks]
         self.transfers[step.key] = Transfer(step, states, lambda saved: end(step.key, saved))
         self.line.load(step.key, states[0].bytes - saved.bytes, self.at)
 
+    def _bytes_came(self) -> None:
+        """The meter hears of bytes as they come, not when a stretch of a file is durable."""
+        count = int(self.line.carried_bytes - self.carried_bytes)
+        self.carried_bytes += count
+        self.learnt.meter.received(count, self.now)
+
     def _stretch_came(self, key: JobKey) -> None:
-        transfer, job = self.transfers[key], self.live[key]
+        transfer = self.transfers[key]
         saved = transfer.marks.pop(0)
-        self.learnt.meter.received(saved.bytes - job.saved.bytes, self.now)
         if transfer.marks:
-            job = self._record(key, events.Progressed(saved))
+            self._record(key, events.Progressed(saved))
             self.line.load(key, transfer.marks[0].bytes - saved.bytes, self.at)
             return
         del self.transfers[key]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from archiver.core import pacing
@@ -70,6 +71,7 @@ class Measured:
     calls_s: float = 0.0  # two calls a video and the listing
     calls: int = 0  # behind the listing
     expired: int = 0
+    overtime: int = 0  # downloads that were not through when their address was dead
     idle_s: float = 0.0  # of the line, from the first request to the last byte
     most_outstanding: int = 0
     latencies_s: list[float] = field(default_factory=list)  # from available to the last byte
@@ -119,18 +121,24 @@ class Marathon(Night):
     def _record(self, key: JobKey, event: Event) -> Job:
         after = super()._record(key, event)
         if isinstance(event, Fetched):
-            ready_at = self.studio.versions[key.video_id].ready_at
-            self.measured.latencies_s.append(self.at - ready_at)
+            version = self.studio.versions[key.video_id]
+            self.measured.latencies_s.append(self.at - version.ready_at)
+            self.measured.overtime += self.at > version.ends_at
             del self.rows[key], self.studio.versions[key.video_id]
         return after
 
 
-def run(account: Account) -> Measured:
-    """Archive *account* from an empty archive, and measure."""
+def run(account: Account, sizes: Sequence[int] = (), downloads: int = DOWNLOADS) -> Measured:
+    """Archive *account* from an empty archive, and measure.
+
+    Args:
+        sizes: of the files, in order; none: they are drawn.  Where they are few and huge, what
+            is saved of one has to be told as often as by the program.
+    """
     fate = Fate(account.seed, frozenset(), frozenset(), most=1)
     studio = _studio(account, fate)
     line = Line[JobKey](account.rate_bytes_s)
-    sizes = _sizes(account, fate)
+    sizes = sizes or _sizes(account, fate)
     for number, size in enumerate(sizes, 1):
         studio.add(VideoId(number), size)
     measured = Measured(
@@ -147,8 +155,10 @@ def run(account: Account) -> Measured:
         (key := JobKey(number)): Job(key, expected_bytes=film.size)
         for number, film in studio.films.items()
     }
-    night = Marathon(fate, studio, line, rows, at, Learnt(DOWNLOADS), measured)
+    night = Marathon(fate, studio, line, rows, at, Learnt(downloads), measured)
     night.rate = rate
+    if sizes:
+        night.stretch_bytes = 60.0 * account.rate_bytes_s
     night.spend()
     measured.makespan_s = night.at - OPENED_AT
     measured.calls = studio.calls - pages
