@@ -84,6 +84,10 @@ class Small(Protocol):
         """
         ...
 
+    async def secured(self, holding: Holding) -> bool | None:
+        """As ``state_of``; where it is True, the file and its names are durable now."""
+        ...
+
     async def restore_small(self, recorded: Holding, content: bytes) -> None:
         """Give the recorded bytes the recorded path; what else stands there is set aside."""
         ...

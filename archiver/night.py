@@ -90,7 +90,7 @@ class _Night:
         self._tally = Tally(observer)
         self._calls = ApiCalls()
         self._began_at = self._clock.now() - self._clock.skew_s
-        self._stock = Stocktaking(dest, archive.ledger, archive.clock, options, self._tally)
+        self._stock = Stocktaking(dest, archive, options, self._tally)
         self._is_listed = False
         self._learnt = Learnt(options.downloads)
 

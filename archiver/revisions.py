@@ -72,7 +72,7 @@ class Revisions:
         """
         if not await self._vault.is_reachable(held.path):
             return
-        stands = await self._vault.state_of(held)
+        stands = await self._vault.secured(held)
         lost = {each.path for each in await self._ledger.lost(held.video_id)}
         if held.path not in lost and stands is not None:
             return

@@ -7,8 +7,7 @@ it stands and said loudly; nothing is taken away.
 
 from __future__ import annotations
 
-from archiver.adapters.clock import SKEW_MOST_S, SystemClock
-from archiver.adapters.ledger import SqliteLedger
+from archiver.adapters.clock import SKEW_MOST_S
 from archiver.adapters.vendor.client import VendorClient
 from archiver.care.rebuild import take_in
 from archiver.care.waiting import waiting
@@ -18,6 +17,7 @@ from archiver.core.model import Instant, JobState
 from archiver.deletion import Answers, ask, deleted_at
 from archiver.lister import Lister
 from archiver.met import met
+from archiver.opening import HeldArchive
 from archiver.run_options import RunOptions
 from archiver.tally import Tally
 
@@ -31,10 +31,9 @@ class Stocktaking:
         lister: what it learned while it listed; None before that.
     """
 
-    def __init__(
-        self, dest: str, ledger: SqliteLedger, clock: SystemClock, options: RunOptions, to: Tally
-    ) -> None:
-        self._dest, self._ledger, self._clock = dest, ledger, clock
+    def __init__(self, dest: str, archive: HeldArchive, options: RunOptions, to: Tally) -> None:
+        self._dest, self._vault = dest, archive.vault
+        self._ledger, self._clock = archive.ledger, archive.clock
         self._options, self._to = options, to
         self.selected = 0
         self.held = 0
@@ -50,7 +49,7 @@ class Stocktaking:
         lister = self.lister = Lister(vendor, ledger, self._clock, self._to, options.variant)
         await self._list(lister)
         now = self._clock.now()
-        if there := await take_in(self._dest, ledger, options.variant, now):
+        if there := await take_in(self._dest, self._vault, ledger, options.variant, now):
             self._to.said(
                 f"{there} videos that stand there already were taken in: the ledger is older",
                 warning=True,

@@ -127,15 +127,16 @@ def surroundings(
 
 
 async def night(
-    dest: Any, emulator: Emulator, watcher: Watcher | None = None, **options: Any
-) -> Summary:
+    dest: Any, emulator: Emulator, watcher: Watcher | None = None,
+    around: Surroundings | None = None, **options: Any,
+) -> Summary:  # fmt: skip
     """One run of the whole account, in the loop's time; its videos alone, unless told otherwise."""
     import anyio
 
     wanted = RunOptions(**{"sources": (AccountSource(),), "extras": False, **options})
     return await archive.run(
         str(dest), account_of(emulator), wanted, watcher or Watcher(), anyio.Event(),
-        surroundings(),
+        around or surroundings(),
     )  # fmt: skip
 
 

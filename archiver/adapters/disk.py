@@ -9,7 +9,6 @@ Rule 3: directories below DEST are opened step by step and without following a s
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import logging
 import os
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from archiver.adapters.libc import find_renameat2, find_syncfs
 from archiver.met import met
 
 T = TypeVar("T")
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 READ_BYTES = 1 << 20
 FOLDER_MODE, FILE_MODE = 0o775, 0o644  # less the umask: never one that anybody may change
 NAMED_MOST = 10_000  # folders remembered: a few hundred KB
-_RENAME_NOREPLACE = 1
 _F_FULLFSYNC = 51  # macOS: fsync alone stops at the drive's cache
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _NO_LINKS = _UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV}
@@ -42,7 +41,7 @@ class Os:
 
     def __init__(self) -> None:
         self._warned: set[str] = set()
-        self._renameat2 = _find_renameat2()
+        self._renameat2, self._syncfs = find_renameat2(), find_syncfs()
         self._named: set[tuple[int, int]] = set()  # folders whose own name was synced by us
 
     def create(self, name: str, folder: int) -> int:
@@ -107,6 +106,14 @@ class Os:
                 raise
             met("L41")
             self._warn("this file system cannot flush folders: names may be lost in a power cut")
+
+    def sync_all(self, fd: int) -> None:
+        """Make all durable that stands on the file system of *fd*, whoever put it there."""
+        if self._syncfs is not None:
+            self._syncfs(fd)
+        else:
+            os.sync()
+            self.sync_folder(fd)  # macOS only begins a sync; this flushes the drive
 
     def move_new(self, name: str, folder: int, new_name: str, new_folder: int) -> None:
         """Rename without ever replacing.
@@ -277,21 +284,3 @@ def _enter(name: str, parent: int) -> int:
             met("L16")
             raise OSError(errno.ELOOP, "a symbolic link") from None
         raise
-
-
-def _find_renameat2() -> Callable[[str, int, str, int], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if call is None:  # musl before 1.2.6
-        return None
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
-
-    def renameat2(name: str, folder: int, new_name: str, new_folder: int) -> None:
-        ctypes.set_errno(0)
-        arguments = (folder, os.fsencode(name), new_folder, os.fsencode(new_name))
-        if call(*arguments, _RENAME_NOREPLACE) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-
-    return renameat2

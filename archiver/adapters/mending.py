@@ -85,7 +85,7 @@ class Mender:
         return True
 
     def free_aside(self, holding: Holding) -> str:
-        """A name for a damaged copy that nothing has among what was set aside."""
+        """A name for a damaged copy that nothing among them has."""
         own = file_name(str(holding.video_id), holding.kind, holding.variant, holding.version)
         for name in _numbered(own):
             if not exists(name, self._home.damaged):
@@ -142,19 +142,17 @@ class Mender:
             os.close(into)
         return True
 
-    def is_restored(self, recorded: Holding) -> bool:
-        """The recorded file stands in its place, and its name is durable.
-
-        Whoever gave it the name may have been killed before he came to that.
-        """
-        if not self.state_of(recorded):
-            return False
-        into = self._os.open_folder(self._home.root, recorded.path.rpartition("/")[0])
-        try:
-            self._os.sync_folder(into)
-        finally:
-            os.close(into)
-        return True
+    def secured(self, recorded: Holding) -> bool | None:
+        """As ``state_of``; where it is True, the file and its names are durable now."""
+        stands = self.state_of(recorded)
+        if stands:
+            folder, _, name = recorded.path.rpartition("/")
+            into = self._os.open_folder(self._home.root, folder, make=True)
+            try:
+                self._placer.settle(into, name)
+            finally:
+                os.close(into)
+        return stands
 
     def restore(self, part: str, recorded: Holding) -> None:
         """Give a sealed part of the recorded contents the recorded path."""
@@ -169,6 +167,7 @@ class Mender:
                         log.warning("set aside what stood in the place of %s", display(name))
                         self.set_aside(recorded.path, self.free_aside(recorded))
                         continue
+                    self._placer.settle(into, name)
                     self._placer.discard(part)
                 # A run that was killed may have moved a damaged copy there, and come to no sync.
                 self._os.sync_folder(self._home.damaged)
@@ -231,6 +230,14 @@ class Mending:
         Reads it to its end.
         """
         return await self._run("reading a stored file", lambda: self._mender.state_of(holding))
+
+    async def secured(self, holding: Holding) -> bool | None:
+        """As ``state_of``; where it is True, the file and its names are durable now."""
+        return await self._run("reading a stored file", lambda: self._mender.secured(holding))
+
+    async def sync_all(self) -> None:
+        """Make durable whatever stands in the archive, before it is taken in."""
+        await self._run("making durable", lambda: self._os.sync_all(self._home.root))
 
     async def find(self, holding: Holding) -> str:
         """Where a file of these contents stands under this name, or one beside it; else ""."""

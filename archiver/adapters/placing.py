@@ -166,10 +166,11 @@ class Placer:
                     log.warning("a file that is not ours is in the way of %s", display(name))
                     continue
                 met("L20")  # both names: a rename of which a power cut kept half
+                self.settle(folder.fd, candidate)
                 self.discard(part)
             else:
                 found = want
-            self._os.sync_folder(folder.fd)
+                self._os.sync_folder(folder.fd)
             return Placed(f"{folder.path}/{candidate}", found.bytes, found.sha256)
         raise FileExistsError(errno.EEXIST, "every name is taken")
 
@@ -185,11 +186,20 @@ class Placer:
                     return None
                 if self._adopted(into, candidate, want, lambda _text: False):
                     met("L21")
-                    self._os.sync_folder(into)
+                    self.settle(into, candidate)
                     return Placed(f"{folder}/{candidate}", want.bytes, want.sha256)
         finally:
             os.close(into)
         return None
+
+    def settle(self, folder: int, name: str) -> None:
+        """Make durable what stands there: another hand may have put it there, or a killed run."""
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        try:
+            self._os.fsync(fd)
+        finally:
+            os.close(fd)
+        self._os.sync_folder(folder)
 
     def replace(self, part: str, path: str, sha256: str) -> None:
         """Put a sealed tag file in the place of the old one, unless they are the same."""
@@ -197,6 +207,7 @@ class Placer:
         into = self._os.open_folder(self._home.root, folder, make=True)
         try:
             if _or_none(lambda: self._hash(into, name)) == sha256:
+                self.settle(into, name)  # before the manifest of the tag files counts on it
                 self.discard(part)
                 return
             self._os.replace(part, self._home.parts, name, into)

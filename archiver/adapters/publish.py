@@ -176,7 +176,7 @@ class LocalVault(SmallFiles):
             if self._verified(job):
                 self._seal(job)
                 self._mender.restore(part_name(job.key), recorded)
-            elif not self._mender.is_restored(recorded):
+            elif not self._mender.secured(recorded):
                 raise CorruptError("neither the download nor the restored file is there any more")
 
         await self._run("publishing", restore)

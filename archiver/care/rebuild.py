@@ -3,7 +3,7 @@
 Rule 1: never silently: whoever opened the archive tells what happened, and how much came back.
 Rule 2: the new ledger is written beside the old one and put in its place when it is complete; the
 old one is kept, with its logs.  A crash at any instant leaves one or the other, or none, and then
-this begins anew.
+this begins anew.  What is taken in is durable before: a copy may just have put it there.
 Rule 3: what stands in the archive is neither fetched again nor overwritten; a damaged small file of
 which no ledger knows more than the manifest's hash goes among the damaged.
 """
@@ -48,6 +48,7 @@ async def rebuild(
         DestinationError: the disk is full or refuses; the old one is where it was.
     """
     await vault.forget(_FRESH)
+    await vault.sync_all()
     private = Path(dest) / PRIVATE
     manifest = await _thread(partial(gathering.manifest_of, dest))
     known = dict[str, VideoId]()
@@ -100,6 +101,7 @@ async def catch_up(
     unknown = await _unknown(dest, ledger)
     if not unknown:
         return
+    await vault.sync_all()
     manifest = await _thread(partial(gathering.manifest_of, dest))
     sidecars = [path for path in unknown if path.endswith(gathering.SIDECAR)]
     known = dict[str, VideoId]()
@@ -120,7 +122,9 @@ async def catch_up(
         say(f"{len(bad)} damaged files of which no record is left are set aside in {ASIDE}.")
 
 
-async def take_in(dest: str, ledger: SqliteLedger, variant: str, now: Instant) -> int:
+async def take_in(
+    dest: str, vault: LocalVault, ledger: SqliteLedger, variant: str, now: Instant
+) -> int:
     """Take in those selected videos that stand complete beside their sidecars; how many.
 
     A ledger from a backup does not know what was stored after it, nor does the manifest where the
@@ -128,6 +132,8 @@ async def take_in(dest: str, ledger: SqliteLedger, variant: str, now: Instant) -
     """
     places = await ledger.places(variant)
     found = await _thread(partial(_complete, dest, places))
+    if found:
+        await vault.sync_all()
     count = await _adopt_all(ledger, iter(found), now)
     if count:
         met("L34")

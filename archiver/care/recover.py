@@ -74,10 +74,10 @@ class Store(Vault, Protocol):
         """The folders of *path*, as far as they are there, can be entered: none is a link."""
         ...
 
-    async def state_of(self, holding: Holding) -> bool | None:
+    async def secured(self, holding: Holding) -> bool | None:
         """The recorded file stands in its place: True; something else does: False; nothing: None.
 
-        Reads it to its end.
+        Reads it to its end, and makes it durable.
         """
         ...
 
@@ -141,7 +141,7 @@ async def _go_on_mending(
         if job.path:
             await vault.put_back(job.path, holding.path)
         return
-    stands = await vault.state_of(holding)
+    stands = await vault.secured(holding)
     if stands:  # somebody put a good copy in its place
         await ledger.record(job, Found((holding,)), clock.now())
     elif stands is False:

@@ -151,8 +151,8 @@ async def _believe_again(
     """A file that was given up and stands there whole again, by somebody's hand, is archived."""
     for job, holding in await ledger.repairs():
         lost = job.state is not JobState.GONE or holding.path in damaged
-        if not lost and await vault.state_of(holding):
+        if not lost and await vault.secured(holding):
             await ledger.record(job, Found((holding,)), clock.now())
     for holding in await ledger.lost():
-        if holding.path not in damaged and await vault.state_of(holding):
+        if holding.path not in damaged and await vault.secured(holding):
             await ledger.regain(holding, clock.now())

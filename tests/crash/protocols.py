@@ -14,6 +14,7 @@ import anyio
 
 from archiver import archive
 from archiver.adapters.places import PRIVATE
+from archiver.core.bag import MANIFEST, TAG_MANIFEST
 from archiver.core.events import Event, Fetched, Progressed
 from archiver.core.model import Job, VideoId
 from archiver.core.selection import Filter
@@ -127,6 +128,27 @@ async def _queued_and_deleted(world: World) -> None:
     world.vendor.world.delete_video(_damaged_video(world))
 
 
+async def _queued_and_put_back(world: World) -> None:
+    """Somebody copies a good file to its place, before a run fetches it."""
+    await _queued(world)
+    path = next(path for path in world.harm.good if path.endswith(".mp4"))
+    world.harm.by_hand.add(path)
+    world.disk.put(f"archive/{path}", world.harm.good[path])
+
+
+async def _just_copied(world: World) -> None:
+    """``data/`` came from a copy, without ledger and manifests; a folder is not durable yet."""
+    await world.night()
+    for gone in (LEDGER, f"archive/{MANIFEST}", f"archive/{TAG_MANIFEST}"):
+        world.disk.spoil(gone, None)
+    root = world.root / "archive"
+    folder = str(max(root.rglob("*.mp4")).parent.relative_to(root))
+    world.disk.unsettle(f"archive/{folder}")
+    told = world.listener.told
+    world.listener.told = {path: told[path] for path in told if not path.startswith(folder)}
+    world.harm.is_ledger_lost = True
+
+
 async def _without_ledger(world: World) -> None:
     await world.night()
     world.disk.spoil(LEDGER, None)
@@ -172,9 +194,11 @@ PROTOCOLS = (
     Protocol("after a repair: the same", World.night, before=_queued),
     Protocol("after a repair: other bytes", World.night, before=_queued_and_replaced),
     Protocol("after a repair: deleted", World.night, before=_queued_and_deleted),
+    Protocol("after a repair: put back", World.night, before=_queued_and_put_back),
     Protocol("a repair without rename", _repair, before=_damaged, finish=_repair_and_night,
              disk=NoRename),
     Protocol("a missing ledger", recover, before=_without_ledger),
+    Protocol("a missing ledger, just copied", recover, before=_just_copied),
     Protocol("a damaged ledger", recover, before=_with_a_damaged_ledger),
     Protocol("a damaged ledger, no rename", recover, before=_with_a_damaged_ledger, disk=NoRename),
     Protocol("an old ledger", recover, before=_with_an_old_ledger),

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archiver.adapters.disk import Os
+from archiver.adapters.disk import FILE_MODE, Os
 
 SECTOR = 512
 GARBAGE = b"\xa5 what lay here before "
@@ -208,6 +208,26 @@ class StrictDisk(Os):
         else:
             folder.seen[name].content = content
             (self.root / path).write_bytes(content)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Another hand puts a file there, as ``cp`` does: nothing of it is durable."""
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        above, _, name = path.rpartition("/")
+        folder = self.open_folder(root, above)
+        fd = self.create(name, folder)
+        self.write_all(fd, memoryview(content), 0)
+        self.chmod(fd, FILE_MODE)
+        for each in (fd, folder, root):
+            os.close(each)
+
+    def unsettle(self, path: str) -> None:
+        """The name of *path* came a moment ago, and is not durable yet."""
+        above, _, name = path.rpartition("/")
+        folder: Any = self.home
+        for step in above.split("/"):
+            folder = folder.seen[step]
+        del folder.durable[name]
+        self._change((folder, name, folder.seen[name]))
 
     # What a crash leaves.
 
@@ -412,6 +432,16 @@ class StrictDisk(Os):
         else:
             self._sync(node, fd)
             node.mode = node.wanted_mode
+
+    def sync_all(self, fd: int) -> None:
+        self.before("sync_all")
+        for change in self.pending:
+            _rename(change.folder.durable, change)
+        self.pending = []
+        for node in self._nodes.values():
+            if isinstance(node, File):
+                node.synced()
+                node.mode = node.wanted_mode
 
     def _sync(self, node: File, fd: int) -> None:
         node.synced()

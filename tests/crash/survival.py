@@ -145,12 +145,19 @@ async def spend_night(
     )  # fmt: skip
 
 
+_SOUND = (
+    "SELECT holding.path FROM holding JOIN job USING (video_id, kind, variant, version) "
+    "WHERE state = 'archived'"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """What a ledger says, without times."""
 
     jobs: tuple[tuple[Any, ...], ...] = ()
     holdings: tuple[tuple[str, str, int], ...] = ()  # path, hash, bytes
+    sound: frozenset[str] = frozenset()  # paths of videos of which it knows of no damage
     is_rebuilt: bool = False
 
 
@@ -167,12 +174,14 @@ def rows_of(ledger: bytes | None) -> Rows:
             "asked_at IS NULL, link_url IS NULL FROM job ORDER BY 1, 2, 3, 4"
         ).fetchall()
         holdings = db.execute("SELECT path, sha256, bytes FROM holding ORDER BY path").fetchall()
+        sound = db.execute(_SOUND).fetchall()
         notes = db.execute("SELECT key FROM meta").fetchall()
     except sqlite3.DatabaseError:
         return Rows()
     finally:
         db.close()
-    return Rows(tuple(jobs), tuple(holdings), (REBUILT,) in notes)
+    paths = frozenset(path for (path,) in sound)
+    return Rows(tuple(jobs), tuple(holdings), paths, (REBUILT,) in notes)
 
 
 def read(root: Path) -> Remains:
@@ -202,12 +211,14 @@ class Harm:
 
     Args:
         good: by path below DEST, what files were; ``files``: what was made of them.
+        by_hand: good copies that another hand put in their places, and did not flush.
         ledger: what was made of the ledger; b"" where it was removed, or replaced by a sound one.
         is_ledger_lost: the ledger does not know all that was acknowledged.
     """
 
     good: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    by_hand: set[str] = field(default_factory=set)
     ledger: bytes = b""
     is_ledger_lost: bool = False
 
@@ -244,9 +255,21 @@ class Judge:
             if path not in self.harm.files and not _is(found.tree.get(f"archive/{path}"), digest)
         ]
         truth = self.contents()
+        wrong += [
+            f"I2: {path} counts as mended, and is neither as recorded nor as it was found"
+            for path, digest in held.items()
+            if path in self.harm.files
+            and path in rows.sound
+            and not self._is_as_far(found, path, digest)
+        ]
         wrong += self._incomplete(found.tree, truth)
         wrong += self._counted(found.tree, rows, truth)
         return wrong + self._lost(found)
+
+    def _is_as_far(self, found: Remains, path: str, digest: str) -> bool:
+        """A harmed file is as recorded, or nobody has touched it yet."""
+        entry = found.tree.get(f"archive/{path}")
+        return any(_is(entry, each) for each in (digest, sha256(self.harm.files[path])))
 
     def _lost(self, found: Remains) -> list[str]:
         """Nothing that was damaged is thrown away."""
@@ -274,7 +297,8 @@ class Judge:
     def _incomplete(self, tree: Tree, truth: list[bytes]) -> list[str]:
         wrong = []
         for path, entry in tree.items():
-            if path.startswith(DATA) and entry is not None:
+            own = path.removeprefix("archive/") not in self.harm.by_hand
+            if path.startswith(DATA) and entry is not None and own:
                 mode, text = entry
                 whole = _is_json(text) if path.endswith(".info.json") else text in truth
                 harmed = self.harm.files.get(path.removeprefix("archive/"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,8 @@ def test_nothing_is_lost_whatever_a_power_cut_leaves(name: str) -> None:
         "a repair",
         pytest.param("after a repair: deleted", marks=pytest.mark.slow),
         "a damaged ledger",
+        "after a repair: put back",
+        pytest.param("a missing ledger, just copied", marks=pytest.mark.slow),
     ],
 )
 def test_nothing_that_was_harmed_is_lost_by_its_repair(name: str) -> None:
@@ -191,6 +194,19 @@ def test_a_folder_that_a_killed_run_left_unsynced_is_found() -> None:
 
     assert any(finding.startswith("I2:") for finding in found(ForgetsOldFolders))
     assert found(StrictDisk) == []
+
+
+class ForgetsCopies(StrictDisk):
+    """What stands there is taken for durable, whoever put it there."""
+
+    def sync_all(self, fd: int) -> None: ...
+
+
+def test_a_copy_that_is_taken_in_unsynced_is_found() -> None:
+    """The ledger was rebuilt from files that a copy had just brought, and the power fails."""
+    protocol = replace(NAMED["a missing ledger, just copied"], disk=ForgetsCopies)
+    report = Trial(protocol, images=3, nested=0, until="I2").run()
+    assert any(finding.startswith("I2:") for finding in report.wrong)
 
 
 class FsyncsAgain(StrictDisk):

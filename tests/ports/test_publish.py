@@ -116,7 +116,7 @@ def test_a_files_end_and_its_publication_are_one_trip_to_a_thread_each(tmp_path:
 
 
 def test_a_restored_file_that_stands_there_is_made_durable_before_it_counts(tmp_path: Path) -> None:
-    """Whoever gave it its name may have been killed before the sync of its folder."""
+    """Whoever put it there, a killed run or another hand, may not have come to a sync."""
     job, system = downloaded(tmp_path), FailingOs()
 
     async def restore(vault: LocalVault) -> None:
@@ -125,7 +125,7 @@ def test_a_restored_file_that_stands_there_is_made_durable_before_it_counts(tmp_
         await vault.restore(job, recorded)
 
     in_vault(tmp_path, restore, system)
-    assert system.calls == ["sync_folder", "fsync"]
+    assert system.calls == ["fsync", "sync_folder", "fsync"]
 
 
 def test_a_whole_download_whose_last_sync_fails_is_not_believed(tmp_path: Path) -> None:
@@ -274,6 +274,17 @@ def test_a_strangers_file_is_never_overwritten(
     assert (tmp_path / "archive" / VIDEO).read_bytes() == foreign
     assert "in the way" in caplog.text
     assert published(tmp_path, job) == paths
+
+
+def test_bytes_that_are_adopted_are_durable_before_our_own_go(tmp_path: Path) -> None:
+    """Another hand may have copied them there a moment ago."""
+    job, system = downloaded(tmp_path), FailingOs()
+    place = tmp_path / "archive" / VIDEO
+    place.parent.mkdir(parents=True)
+    place.write_bytes(MP4)
+    published(tmp_path, job, system)
+    adopting = system.calls[len(system.calls) - system.calls[::-1].index("rename_noreplace") :]
+    assert adopting == ["fsync", "sync_folder", "fsync", "unlink"]
 
 
 def test_the_same_bytes_under_the_name_are_adopted(tmp_path: Path) -> None:

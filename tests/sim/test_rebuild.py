@@ -7,17 +7,22 @@ Real: the vendor, sockets, files; only the time jumps.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import random
 import shutil
 import sqlite3
 import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archiver import archive
+from archiver.adapters.disk import Os
 from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.places import PRIVATE
 from archiver.adapters.publish import LocalVault
@@ -27,7 +32,7 @@ from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
 from archiver.reading import LEDGER
 from tests.crash.program import is_valid_bag
-from tests.hasty import Watcher, emulator, hastily, night
+from tests.hasty import Watcher, emulator, hastily, night, surroundings
 
 SMALL = {"videos": 4, "channels": 1, "playlists": 0, "size": (15_500, 60_000)}
 PAGE = 4096
@@ -180,6 +185,44 @@ def test_a_ledger_from_an_old_backup_takes_in_what_came_since(
             assert await catalogue(tmp_path) == before
             assert (await archive.verify(str(tmp_path))).exit_code == 0
             is_valid_bag(tmp_path)
+
+    hastily(story())
+
+
+class LosesCopies(Os):
+    """What was not flushed before cannot be flushed."""
+
+    def sync_all(self, fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("is_bag_old", [False, True])
+def test_what_cannot_be_made_durable_is_not_taken_in(tmp_path: Path, is_bag_old: bool) -> None:
+    """A copy may just have brought it, and the ledger would speak of what a power cut takes."""
+
+    def taken_in() -> int:
+        with sqlite3.connect(ledger_of(tmp_path)) as db:
+            (count,) = db.execute("SELECT count(*) FROM event WHERE name = 'Found'").fetchone()
+        db.close()
+        return int(count)
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor, filter=Filter(limit=2))
+            bag = {path: path.read_bytes() for path in tmp_path.glob("*.txt")}
+            old = tmp_path.with_name("old.sqlite3")
+            shutil.copyfile(ledger_of(tmp_path), old)
+            await night(tmp_path, vendor)
+            shutil.copyfile(old, ledger_of(tmp_path))
+            for path, text in bag.items() if is_bag_old else ():
+                path.write_bytes(text)
+            weak = replace(surroundings(), system=LosesCopies)
+            with suppress(DestinationError):  # the opening fails, or the run ends with it
+                summary = await night(tmp_path, vendor, around=weak)
+                assert "disk" in summary.message
+            assert taken_in() == 0
+            await night(tmp_path, vendor)
+            assert taken_in() > 0
 
     hastily(story())
 
