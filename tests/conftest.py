@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 from tests.authorities import NO_AUTHORITIES
 
 os.environ.update(NO_AUTHORITIES)  # before aiohttp is imported, which reads them as well
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("archiver", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("archiver")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

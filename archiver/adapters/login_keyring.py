@@ -95,4 +95,6 @@ class Keyring:
         if not wrong:
             raise KeyringTroubleError("the system keyring does not answer: it may be locked")
         kind = type(wrong[0]).__name__
+        if kind == "KeyringLocked":
+            raise KeyringTroubleError("the system keyring is locked")
         raise KeyringTroubleError(f"the system keyring cannot be used ({kind})")

@@ -27,6 +27,7 @@ from archiver.errors import AuthError, SettingsError
 from archiver.met import met
 
 FILE, NEW, LOCK = "login.json", ".login.json.new", "login.lock"
+_OPEN_IT = "Open the keyring; where nobody can: archiver login"
 _MOST_BYTES = 100_000  # three texts of 8 KiB, escaped
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in its place must not hang us
 
@@ -69,7 +70,7 @@ class LoginStore(KeptLogin):
             try:
                 text = (self._keyring or _keyring()).get(str(name))
             except KeyringTroubleError as error:
-                raise AuthError(f"The stored login cannot be had: {error}.", AGAIN) from error
+                raise AuthError(f"The stored login cannot be had: {error}.", _OPEN_IT) from error
             if text is None:
                 raise AuthError("The stored login is gone from the system keyring.", AGAIN)
             found = login_record.parsed(text)
@@ -80,7 +81,7 @@ class LoginStore(KeptLogin):
         try:
             self._write(login, self._keyring_name())
         except KeyringTroubleError as error:
-            raise AuthError(f"The login cannot be kept: {error}.", AGAIN) from error
+            raise AuthError(f"The login cannot be kept: {error}.", _OPEN_IT) from error
 
     def begin(self, login: Login) -> None:
         """Keep the tokens of a new login: in the keyring if there is one, else in the file.

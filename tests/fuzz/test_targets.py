@@ -16,7 +16,7 @@ def test_every_target_has_seeds() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_bytes_are_a_surprise(name: str, data: st.DataObject) -> None:
     """Each parser returns, or refuses in its own words."""

@@ -275,8 +275,9 @@ def test_a_keyring_that_is_locked_later_is_said(
     store = LoginStore(tmp_path / "state", Keyring.found())
     store.begin(ONE)
     mood("locked")
-    with pytest.raises(AuthError, match=r"keyring cannot be used \(KeyringError\)"):
+    with pytest.raises(AuthError, match="keyring is locked") as caught:
         store.read()
+    assert "Open the keyring" in str(caught.value.hint), "a new login is not all that helps"
     with pytest.raises(AuthError, match="keyring"):
         store.write(TWO)
     mood("well")

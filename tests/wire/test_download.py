@@ -72,7 +72,7 @@ BREAKS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(breaks=BREAKS, etag=st.sampled_from(['"one"', None]))
 def test_a_file_is_exact_wherever_it_breaks(
     tmp_path_factory: pytest.TempPathFactory, breaks: list[tuple[int, Then]], etag: str | None

@@ -71,7 +71,7 @@ WORLDS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(world=WORLDS)
 def test_what_is_fetched_is_the_hosts_file(
     tmp_path_factory: pytest.TempPathFactory, world: World

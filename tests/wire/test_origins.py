@@ -29,7 +29,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_no_spelling_of_another_place_gets_the_bearer(url: str) -> None:
     """S01: a header is made for the API's own origin, to the letter, and for nothing that looks

@@ -12,7 +12,7 @@ import os
 import threading
 from pathlib import Path
 
-from keyring.errors import KeyringError, PasswordDeleteError  # type: ignore[import-not-found]
+from keyring.errors import KeyringLocked, PasswordDeleteError  # type: ignore[import-not-found]
 
 
 def _mood() -> str:
@@ -21,7 +21,7 @@ def _mood() -> str:
 
 def _read() -> dict[str, str]:
     if _mood() == "locked":
-        raise KeyringError("locked")
+        raise KeyringLocked("locked")
     if _mood() == "silent":
         threading.Event().wait()
     path = Path(os.environ["KEYRING_FILE"])

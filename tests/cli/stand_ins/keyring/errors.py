@@ -7,3 +7,7 @@ class KeyringError(Exception):
 
 class PasswordDeleteError(KeyringError):
     pass
+
+
+class KeyringLocked(KeyringError):  # noqa: N818  the package's name
+    pass
