@@ -82,10 +82,13 @@ mutants: $(GATES)    ## break the core in every small way: does a test say so?
 audit: $(GATES)    ## known holes in what is installed; fails where nobody can be asked
 	@$(VENV)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/gates.txt
 
+judges: $(GATES)    ## the official schemas of PREMIS and Kubernetes: do they take what is ours?
+	@$(PY) -m pytest tests/ports/test_history.py tests/test_nightly_examples.py -k official
+
 lock: $(GATES)    ## choose newer versions of what is installed, and write down their hashes
 	@$(PY) -m tools.lock
 
 clean:    ## forget the virtual environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage mutants archiver-demo
 
-.PHONY: help dev demo check core test faults docs man mutants audit lock clean
+.PHONY: help dev demo check core test faults docs man mutants audit judges lock clean

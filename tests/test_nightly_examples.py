@@ -224,3 +224,15 @@ def test_the_cron_job_of_kubernetes_fits_the_container(monkeypatch: pytest.Monke
     assert container["args"][0] == "run"
     monkeypatch.setenv("ARCHIVER_TO", env["ARCHIVER_TO"])
     run.command.make_context("run", container["args"][1:]).close()
+
+
+def test_the_official_schema_takes_the_cron_job() -> None:
+    """Kubernetes' own, of its oldest and newest version that the package has: `make judges`."""
+    judge = pytest.importorskip("kubernetes_validate")
+    objects = list(yaml.safe_load_all((EXAMPLES / "cronjob.yaml").read_text()))
+    for version in ("1.30", judge.latest_version()):
+        for each in objects:
+            judge.validate(each, version, strict=True)
+    objects[1]["spec"]["shedule"] = "0 1 * * *"
+    with pytest.raises(judge.ValidationError):
+        judge.validate(objects[1], judge.latest_version(), strict=True)
