@@ -116,7 +116,7 @@ class Part(Protocol):
         ...
 
     def room(self) -> memoryview:
-        """A writable view for the next bytes; empty only while a ``sync`` has not ended."""
+        """A writable view for the next bytes, never empty."""
         ...
 
     def filled(self, count: int) -> None:
@@ -128,7 +128,7 @@ class Part(Protocol):
         ...
 
     async def sync(self) -> int:
-        """Write all, make it durable, return how many bytes are.  An error is never retried."""
+        """Make durable what came so far, and return how much; what comes meanwhile may follow."""
         ...
 
     async def restart(self) -> None:

@@ -17,7 +17,13 @@ from archiver.adapters.download_transfer import Transfer
 from archiver.adapters.download_wire import Wire
 from archiver.adapters.throttle import Throttle
 from archiver.core.model import Link, Saved
-from archiver.errors import BrokenError, LinkRefusedError, WeatherError
+from archiver.errors import (
+    BrokenError,
+    CorruptError,
+    DestinationError,
+    LinkRefusedError,
+    WeatherError,
+)
 from archiver.met import met
 from archiver.ports import Clock, Part, Progress
 
@@ -80,6 +86,9 @@ class HttpSource:
             return whole
         except (LinkRefusedError, WeatherError):
             await intake.keep()
+            raise
+        except (CorruptError, DestinationError):
+            await intake.give_up()
             raise
         except asyncio.CancelledError:
             met("L29")

@@ -65,7 +65,7 @@ class Stream(asyncio.BufferedProtocol):
         self._is_over = False
         self._end = memoryview(bytearray(2))  # the last byte, where the part's room ends with it
         self._transport.set_protocol(self)
-        self._transport.pause_reading()  # until ``run`` wants bytes: there is no room in a sync
+        self._transport.pause_reading()  # until ``run`` wants bytes
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the room is what there is
         """Where the next bytes belong; with the last of them, room for one that is too many."""
@@ -98,7 +98,11 @@ class Stream(asyncio.BufferedProtocol):
         if not self._left:
             self._give_back()
             self._look_here()
-        elif self._is_metered or self._intake.is_due(self._heard_at):
+            return
+        sync = self._intake.begin_if_due(self._heard_at)
+        if sync is not None:
+            sync.add_done_callback(self._synced)
+        if self._is_metered or self._intake.is_full:
             self._transport.pause_reading()
             self._look_here()
 
@@ -114,7 +118,7 @@ class Stream(asyncio.BufferedProtocol):
             self._break(BrokenError(f"{self._answer.origin} broke off: {why}"))
 
     async def run(self, throttle: Throttle) -> None:
-        """Bring the body to its end, with a sync whenever it is time.
+        """Bring the body to its end; it rests only where the disk cannot follow.
 
         Raises:
             BrokenError: the host broke off, went silent, or crawls.
@@ -126,7 +130,7 @@ class Stream(asyncio.BufferedProtocol):
                 if await throttle.pay(self._came) and not self._left:
                     met("D35")  # the host is long done; what it sent waits for our own limit
                 self._came = 0
-                await self._intake.checkpoint()
+                await self._intake.rest()
                 if not self._left:
                     return
                 await self._until_due()
@@ -172,6 +176,12 @@ class Stream(asyncio.BufferedProtocol):
             return
         met("D02")
         self._break(BrokenError(f"{self._answer.origin}: no byte for {self._stall_s:g} s"))
+
+    def _synced(self, sync: asyncio.Task[None]) -> None:
+        """A refusal of the disk ends the transfer, also where no byte comes any more."""
+        error = None if sync.cancelled() else sync.exception()
+        if isinstance(error, DestinationError) and not self._is_over:
+            self._break(error)
 
     def _break(self, error: Misfortune | DestinationError) -> None:
         self._error, self._is_over = error, True

@@ -159,6 +159,7 @@ class Transfer:
         while piece := await body.piece():
             self._require_room(len(piece), answer)
             await intake.put(piece)
+        await intake.settle()
         if total is None:
             met("D06" if answer.head.chunked else "D05")  # an end that proves nothing: see `_end`
 

@@ -5,8 +5,9 @@ processor still has it at hand; only little pieces are gathered first.  What wai
 itself is a trip to another thread.
 Rule 2: after the first error the part is poisoned: every later call repeats that error, nothing
 is written, and above all nothing is synced again.
-Rule 3: all work in threads is under the part's own lock, so that a cancelled wait, whose thread
-goes on, can neither overlap with the next call nor outlive the descriptor.
+Rule 3: bytes go on coming while those before them are made durable; but all work in threads is
+under a lock of the part's own, so that a cancelled wait, whose thread goes on, can neither overlap
+with the next nor outlive the descriptor.
 """
 
 from __future__ import annotations
@@ -39,14 +40,13 @@ class _Rooms(threading.local):
 
 
 _rooms = _Rooms()
-_NO_ROOM = memoryview(bytearray())
 
 
 class LocalPart:
     """A part on a local disk; implements ``ports.Part``.
 
-    Made by ``LocalVault.part``.  One task owns it, on whichever loop.  After a cancelled ``sync``
-    the part takes no bytes until one has been awaited to its end.
+    Made by ``LocalVault.part``.  One task owns it, on whichever loop; the task may fill it during
+    a ``sync``, and during nothing else.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class LocalPart:
         self._name_synced = not is_new
         self.is_sealed = False  # whole, of its final mode, and durable
         self._poison: DestinationError | None = None
-        self._syncing = False
-        self._lock = threading.Lock()
+        self._in_thread = threading.Lock()  # around whatever a thread does; taken before ``_lock``
+        self._lock = threading.Lock()  # around what was written, gathered and hashed
 
     @property
     def digest(self) -> str:
@@ -74,12 +74,12 @@ class LocalPart:
         return self._written + len(self._gathered)
 
     def room(self) -> memoryview:
-        """A writable view for the next bytes; empty only while a ``sync`` has not ended.
+        """A writable view for the next bytes.
 
         All parts of a thread share it: what is put there counts only if ``filled`` comes before
         anything else.
         """
-        return _NO_ROOM if self._syncing else _rooms.here
+        return _rooms.here
 
     def filled(self, count: int) -> None:
         """*count* bytes of the last ``room`` are valid now; much is written, little is gathered."""
@@ -92,17 +92,12 @@ class LocalPart:
             self._guarded("writing a download", lambda: self._write(room[:count]))
 
     async def sync(self) -> int:
-        """Write and hash what was handed over, make all durable, and return how many bytes are."""
-        self._syncing = True
-        durable = await self._do("writing a download", self._sync)
-        self._syncing = False
-        return durable
+        """Make durable what was handed over before, and return how many bytes that is."""
+        return await self._threads.run(self._make_durable)
 
     async def restart(self) -> None:
         """Forget every byte and begin again at 0."""
-        self._syncing = True
         await self._do("emptying a download", self._restart)
-        self._syncing = False
 
     async def read(self, start: int, count: int) -> bytes:
         """Bytes that were written before, fewer at the end."""
@@ -126,7 +121,8 @@ class LocalPart:
         Returns:
             The SHA-256 of all bytes, as hex.
         """
-        self._guarded("writing a download", lambda: self._seal(mode))
+        with self._in_thread:
+            self._guarded("writing a download", lambda: self._seal(mode))
         self._close()
         return self.digest
 
@@ -149,21 +145,28 @@ class LocalPart:
             await self._do("reading a download", lambda: self._rehash(size))
 
     async def _do(self, doing: str, work: Callable[[], T]) -> T:
-        return await self._threads.run(lambda: self._guarded(doing, work))
+        def alone() -> T:
+            with self._in_thread:
+                return self._guarded(doing, work)
+
+        return await self._threads.run(alone)
 
     def _guarded(self, doing: str, work: Callable[[], T]) -> T:
         with self._lock:
-            if self._poison is not None:
-                # Told anew each time: a traceback must not grow from caller to caller.
-                raise type(self._poison)(str(self._poison), self._poison.hint)
-            if self._fd < 0:
-                raise ValueError("the part is closed")
-            try:
-                return work()
-            except OSError as error:
-                met("L03")
-                self._poison = refusal(error, doing)
-                raise self._poison from error
+            return self._judged(doing, work)
+
+    def _judged(self, doing: str, work: Callable[[], T]) -> T:
+        if self._poison is not None:
+            # Told anew each time: a traceback must not grow from caller to caller.
+            raise type(self._poison)(str(self._poison), self._poison.hint)
+        if self._fd < 0:
+            raise ValueError("the part is closed")
+        try:
+            return work()
+        except OSError as error:
+            met("L03")
+            self._poison = refusal(error, doing)
+            raise self._poison from error
 
     def _write(self, piece: memoryview) -> None:
         self._write_out()
@@ -183,11 +186,20 @@ class LocalPart:
         self._hash.update(data)
         self._written += len(data)
 
-    def _sync(self) -> int:
+    def _make_durable(self) -> int:
+        with self._in_thread:
+            written = self._guarded("writing a download", self._all_written)
+            # Without the other lock: whoever receives goes on meanwhile.
+            self._judged("writing a download", self._sync)
+            return written
+
+    def _all_written(self) -> int:
         self._write_out()
+        return self._written
+
+    def _sync(self) -> None:
         self._os.fdatasync(self._fd)
         self._sync_name()
-        return self._written
 
     def _seal(self, mode: int) -> None:
         self._write_out()
@@ -217,7 +229,7 @@ class LocalPart:
             self._written += len(block)
 
     def _close(self) -> None:
-        with self._lock:
+        with self._in_thread, self._lock:
             if self._fd >= 0:
                 fd, self._fd = self._fd, -1
                 self._gathered = bytearray()

@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -220,11 +221,74 @@ def test_a_cancelled_sync_loses_nothing(tmp_path: Path) -> None:
                 await asyncio.sleep(0)  # the thread has begun, or is about to
                 sync.cancel()
                 await asyncio.gather(sync, return_exceptions=True)
-                assert len(part.room()) == 0
                 assert await part.sync() == start + 999
             assert await part.sha256() == hashlib.sha256(DATA[: start + 999]).hexdigest()
             await part.close()
             assert part_path(tmp_path).read_bytes() == DATA[: start + 999]
+
+    asyncio.run(run())
+
+
+class Waiting(Os):
+    """A disk whose sync ends when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+        self.ended: list[str] = []
+
+    def fdatasync(self, fd: int) -> None:
+        self.has_begun.set()
+        assert self.may_end.wait(30)
+        super().fdatasync(fd)
+        self.ended.append("fdatasync")
+
+    def close(self, fd: int) -> None:
+        super().close(fd)
+        self.ended.append("close")
+
+
+def test_bytes_that_come_during_a_sync_belong_to_the_next(tmp_path: Path) -> None:
+    """The sync says only what it made durable; who receives does not wait for the disk."""
+    system = Waiting()
+
+    async def run() -> None:
+        with opened(tmp_path, system, gather_bytes=1000) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, DATA[:50_000])
+            sync = asyncio.create_task(part.sync())
+            await asyncio.to_thread(system.has_begun.wait, 30)
+            await fill(part, DATA[50_000:])
+            assert part.offset == len(DATA)
+            system.may_end.set()
+            assert await sync == 50_000
+            assert await part.sync() == len(DATA)
+            assert await part.sha256() == hashlib.sha256(DATA).hexdigest()
+            await part.close()
+            assert part_path(tmp_path).read_bytes() == DATA
+
+    asyncio.run(run())
+
+
+def test_a_descriptor_outlives_a_sync_that_nobody_waits_for(tmp_path: Path) -> None:
+    """L29: closed under it, the number would be another file's."""
+    system = Waiting()
+
+    async def run() -> None:
+        with opened(tmp_path, system) as vault:
+            part, _ = await vault.part(KEY, NOTHING)
+            await fill(part, DATA)
+            sync = asyncio.create_task(part.sync())
+            await asyncio.to_thread(system.has_begun.wait, 30)
+            sync.cancel()
+            await asyncio.gather(sync, return_exceptions=True)
+            system.ended.clear()
+            close = asyncio.create_task(part.close())
+            for _ in range(50):
+                await asyncio.sleep(0)
+            system.may_end.set()
+            await close
+            assert system.ended == ["fdatasync", "close"]
 
     asyncio.run(run())
 

@@ -12,6 +12,7 @@ import uvloop
 
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download_body import Limits
+from archiver.adapters.download_intake import Intake
 from archiver.adapters.download_stream import Stream
 from archiver.adapters.throttle import Throttle
 from archiver.errors import BrokenError, CorruptError, DestinationError
@@ -281,40 +282,91 @@ def test_who_has_brought_everything_has_not_crawled(tmp_path: Path) -> None:
     bench(tmp_path, File(video(LONG)), body, limits=limits, loop_factory=lambda: loop)
 
 
-def test_nothing_is_read_into_a_sync_that_comes_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Slow(FilePart):
+    """A part on a disk that takes its time: a sync ends when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.syncs, self.may_end = 0, asyncio.Event()
+
+    async def sync(self) -> int:
+        """Make durable what came before, as the system does."""
+        self.write()
+        self.syncs, written = self.syncs + 1, self.offset
+        await self.may_end.wait()
+        self.durable = written
+        return written
+
+
+@WAYS
+def test_bytes_go_on_coming_during_a_sync_until_too_many_would_count_for_nothing(
+    way: str, tmp_path: Path, streams: list[Stream]
 ) -> None:
-    """It is due between the exchange of the protocols and the first wait for bytes."""
-    loop, honest, was_reading = Ahead(), Stream.run, list[bool]()
-
-    async def run(self: Stream, throttle: Throttle) -> None:
-        loop.ahead_s += 10.0
-        was_reading.append(self._transport.is_reading())  # a sync is the next that happens
-        await honest(self, throttle)
-
-    class Shut(FilePart):
-        is_syncing = False
-
-        def room(self) -> memoryview:
-            return memoryview(bytearray()) if self.is_syncing else super().room()
-
-        async def sync(self) -> int:
-            self.is_syncing = True
-            for _ in range(50):
-                await asyncio.sleep(0)
-            self.is_syncing = False
-            return await super().sync()
+    """L19: a kill costs at most ``sync_bytes``, however slow the disk is."""
+    content, most = video(LONG), 1_000_000
 
     async def body(b: Bench) -> None:
-        b.part = Shut(tmp_path / "shut")
-        await b.fetch()
+        b.part = slow = Slow(tmp_path / "slow")
+        task = asyncio.create_task(b.fetch())
+        while not slow.syncs or slow.offset < most * 3 // 4:
+            await asyncio.sleep(0)
+        assert slow.syncs == 1  # it began at half of it, and has not ended
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert slow.offset - slow.durable <= most
+        assert b.told.reported == []
+        slow.may_end.set()
+        assert (await task).total == LONG
         assert b.content == content
-        assert (len(b.told.reported), was_reading) == (1, [False])
+        assert [each.bytes for each in b.told.reported] == sorted({
+            each.bytes for each in b.told.reported
+        })  # fmt: skip
 
-    content = video(LONG)
-    monkeypatch.setattr(Stream, "run", run)
-    limits = Limits(sync_s=5.0, stall_s=1000.0)
-    bench(tmp_path, File(content), body, limits=limits, loop_factory=lambda: loop)
+    on(way, tmp_path, File(content), body, limits=Limits(sync_bytes=most))
+    assert len(streams) == 1
+
+
+def test_a_sync_that_fails_ends_a_transfer_whose_host_is_silent(tmp_path: Path) -> None:
+    """L03: not told later, as the host's fault."""
+
+    class Failing(Slow):
+        async def sync(self) -> int:
+            await super().sync()
+            raise DestinationError("The disk gave an error.")
+
+    async def body(b: Bench) -> None:
+        b.part = failing = Failing(tmp_path / "failing")
+        task = asyncio.create_task(b.fetch())
+        while failing.offset < LONG // 2:
+            await asyncio.sleep(0)
+        failing.may_end.set()
+        with pytest.raises(DestinationError, match="gave an error"):
+            await task
+        assert (failing.syncs, b.told.reported) == (1, [])
+
+    answer = cut(reply(200, video(LONG)), LONG // 2 + 1000, "stall")
+    bench(tmp_path, lambda _: answer, body, limits=Limits(sync_bytes=LONG, stall_s=1000.0))
+
+
+def test_no_sync_outlives_its_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D29: what it would report then would be of a version that is given up."""
+    honest = Intake.give_up
+
+    async def body(b: Bench) -> None:
+        b.part = slow = Slow(tmp_path / "slow")
+
+        async def give_up(self: Intake) -> None:
+            assert (slow.syncs, b.told.reported) == (1, [])
+            slow.may_end.set()
+            await honest(self)
+
+        monkeypatch.setattr(Intake, "give_up", give_up)
+        with pytest.raises(CorruptError, match="more than it had announced"):
+            await b.fetch()
+        assert len(b.told.reported) == 1
+
+    answer = reply(200, video(LONG) + b"more", length=LONG)
+    bench(tmp_path, lambda _: answer, body, limits=Limits(sync_bytes=LONG * 15 // 10))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -347,23 +399,16 @@ def test_who_ends_late_leaves_the_connection_to_the_next(
     way: str, tmp_path: Path, streams: list[Stream]
 ) -> None:
     """L29: cancelled in the last sync: the connection is in the pool, or another's by then."""
-    content, is_synced = video(LONG), asyncio.Event()
-
-    class Slow(FilePart):
-        is_syncing = False
-
-        async def sync(self) -> int:
-            self.is_syncing = True
-            await is_synced.wait()
-            return await super().sync()
+    content = video(LONG)
 
     async def body(b: Bench) -> None:
         b.part = slow = Slow(tmp_path / "slow")
         task = asyncio.create_task(b.fetch())
-        while not slow.is_syncing:
+        while slow.offset < LONG:
             await asyncio.sleep(0)
+        assert slow.syncs == 1
         task.cancel()
-        is_synced.set()
+        slow.may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await task
         await slow.close()
@@ -372,5 +417,5 @@ def test_who_ends_late_leaves_the_connection_to_the_next(
         assert b.content == content
         assert b.server.connections == 1
 
-    on(way, tmp_path, lambda _: reply(200, content), body, limits=Limits(sync_bytes=LONG))
+    on(way, tmp_path, File(content), body, limits=Limits(sync_bytes=LONG * 15 // 10))
     assert len(streams) == 2
