@@ -158,7 +158,7 @@ class LocalVault(SmallFiles):
         """Give the part of *job* its final name; its sidecar first."""
         stored = job
         if version is not None:
-            stored = replace(job, key=replace(job.key, version=version))
+            stored = replace(job, key=job.key._replace(version=version))
         # A fetched job has a reason where its container is flawed, or where it was hindered since.
         flaw = await self.check(job.key, job.saved) if job.reason else None
         found, info = await self._run("publishing", lambda: self._publish(job, stored.key, shelf))

@@ -9,7 +9,7 @@ Rule 3: no event touches a holding: what stands in the archive is never changed 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from archiver.core.events import (
@@ -38,7 +38,17 @@ from archiver.core.events import (
     Superseded,
     Unavailable,
 )
-from archiver.core.model import EXTRAS, NEVER, NOTHING, NOW, Instant, Job, JobState, Saved
+from archiver.core.model import (
+    EXTRAS,
+    NEVER,
+    NOTHING,
+    NOW,
+    Instant,
+    Job,
+    JobState,
+    Saved,
+    changed,
+)
 from archiver.met import met
 
 S = JobState
@@ -85,85 +95,91 @@ def apply(job: Job, event: Event) -> Job:
     state = table.get(job.state, {}).get(type(event))
     if state is None:
         raise IllegalTransitionError(f"{job.key}: {type(event).__name__} in state {job.state}")
-    after = replace(job, state=state, due_at=NEVER if state.is_final else Instant(0.0), reason="")
+    due_at = NEVER if state.is_final else NOW
+    become = partial(changed, job, state=state, due_at=due_at, reason="")  # one copy where it can
     match event:
         case Asked(at):
-            return replace(after, asked_at=at, due_at=job.due_at, fresh_at=None)
+            return become(asked_at=at, due_at=job.due_at, fresh_at=None)
         case Pending(at, due_at, reason, is_made):
             polls = job.polls + 1 if job.state is S.REQUESTED else 0
             asked_at = job.asked_at and min(job.asked_at, at)  # later: a clock that was wrong
-            pending = replace(after, asked_at=asked_at, due_at=due_at, polls=polls, reason=reason)
-            return pending if is_made else replace(pending, pending_at=at)
+            pending_at = job.pending_at if is_made else at
+            return become(
+                asked_at=asked_at, pending_at=pending_at, due_at=due_at, polls=polls, reason=reason
+            )
         case Available(at, link, due_at, reason):
-            return replace(after, available_at=at, link=link, due_at=due_at, reason=reason)
+            return become(available_at=at, link=link, due_at=due_at, reason=reason)
         case Unavailable(at, due_at, reason, counted):
-            lost = _without_version(after, due_at, ran_out=job.state is S.REQUESTED and job.link)
-            return _failed(lost, at, reason) if counted else replace(lost, reason=reason)
+            ran_out = job.state is S.REQUESTED and job.link
+            lost = _without_version(become(), due_at, ran_out=ran_out)
+            return _failed(lost, at, reason) if counted else changed(lost, reason=reason)
         case RanOut(at, due_at):
-            return _failed(_without_version(after, due_at, ran_out=True), at, "it ran out")
+            return _failed(_without_version(become(), due_at, ran_out=True), at, "it ran out")
         case Progressed(saved):
-            return _with_saved(after, saved)
+            return become(**_saved(job, saved))
         case Delayed(at, reason, due_at, saved) | LinkRefused(at, reason, due_at, saved):
-            return _failed(replace(_with_saved(after, saved), due_at=due_at), at, reason)
+            return _failed(become(due_at=due_at, **_saved(job, saved)), at, reason)
         case Hindered(reason, due_at, saved):
-            return replace(_with_saved(after, saved), due_at=due_at, reason=reason)
+            return become(due_at=due_at, reason=reason, **_saved(job, saved))
         case Fetched(saved, sha256, flaw):
-            return replace(_with_saved(after, saved), sha256=sha256, reason=flaw)
+            return become(sha256=sha256, reason=flaw, **_saved(job, saved))
         case Corrupt(at, reason, due_at, sha256):
-            clean = replace(after, due_at=due_at, saved=NOTHING, sha256=sha256)
+            clean = become(due_at=due_at, saved=NOTHING, sha256=sha256)
             if state is S.DISCOVERED:  # the part was lost after the fetch: ask before posting
-                clean = replace(clean, link=None, pending_at=None)
+                clean = changed(clean, link=None, pending_at=None)
             return _failed(clean, at, reason)
         case Stored(holdings) | Found(holdings):
             # The signed address is a secret: it goes as soon as it is not needed.
             met("S03")
-            return replace(after, path=holdings[0].path, link=None, failures=0, failing_since=None)
+            return become(path=holdings[0].path, link=None, failures=0, failing_since=None)
         case Superseded(holdings):
             why = f"damaged; the vendor has other bytes now: version {holdings[0].version}"
-            return replace(after, reason=why, path=None, link=None)
+            return become(reason=why, path=None, link=None)
         case Damaged(reason, aside):
-            lost = _without_version(after, NOW)
-            return replace(lost, reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
+            lost = become(reason=reason, path=aside or None, saved=NOTHING, most_bytes=0)
+            return _without_version(lost, NOW)
         case Gathered() | Lacking() | Renewed():
-            return _of_extras(after, event)
+            return _of_extras(become(), event)
         case GaveUp(reason) | Skipped(reason):
-            return replace(after, reason=reason, link=None)
+            return become(reason=reason, link=None)
         case NotFound():
-            return replace(after, reason="the vendor does not know the video (404)", link=None)
+            return become(reason="the vendor does not know the video (404)", link=None)
         case Reopened(reason):
-            fresh = replace(after, reason=reason, link=None, failures=0, failing_since=None)
-            return fresh if job.state is S.PARKED else _without_version(fresh, Instant(0.0))
+            fresh = become(reason=reason, link=None, failures=0, failing_since=None)
+            return fresh if job.state is S.PARKED else _without_version(fresh, NOW)
         case _:
             assert_never(event)
 
 
 def _of_extras(after: Job, event: Gathered | Lacking | Renewed) -> Job:
     if isinstance(event, Lacking):
-        lacking = replace(after, due_at=event.due_at, reason=event.reason)
+        lacking = changed(after, due_at=event.due_at, reason=event.reason)
         return _failed(lacking, event.at, event.reason) if event.failed else lacking
-    after = replace(after, failures=0, failing_since=None)
+    after = changed(after, failures=0, failing_since=None)
     if isinstance(event, Gathered):
-        return replace(after, due_at=event.due_at)
-    fresh = replace(after, due_at=NOW, reason=event.reason, available_at=event.at)
-    return replace(fresh, pending_at=after.pending_at or event.at)
+        return changed(after, due_at=event.due_at)
+    fresh = changed(after, due_at=NOW, reason=event.reason, available_at=event.at)
+    return changed(fresh, pending_at=after.pending_at or event.at)
 
 
-def _with_saved(job: Job, saved: Saved | None) -> Job:
-    """New bytes are progress: a slow line must never run out of retries.
+def _saved(job: Job, saved: Saved | None) -> dict[str, object]:
+    """What changes with what is saved.  New bytes are progress: a slow line must never give up.
 
     Bytes that were there before and were thrown away are not new: a file that is bad each time
-    must run out of them.
+    must run out of retries.
     """
     if saved is None:
-        return job
+        return {}
     if saved.bytes > job.most_bytes:
-        return replace(job, saved=saved, most_bytes=saved.bytes, failures=0, failing_since=None)
-    return replace(job, saved=saved)
+        return {
+            "saved": saved, "most_bytes": saved.bytes, "failures": 0, "failing_since": None,
+        }  # fmt: skip
+    return {"saved": saved}
 
 
 def _without_version(job: Job, due_at: Instant, *, ran_out: object = False) -> Job:
     """The vendor has no version any more: nothing was asked, nothing is available."""
-    return replace(
+    return changed(
         job, due_at=due_at, asked_at=None, pending_at=None, available_at=None, link=None, polls=0,
         ran_out=job.ran_out + bool(ran_out),
     )  # fmt: skip
@@ -171,4 +187,4 @@ def _without_version(job: Job, due_at: Instant, *, ran_out: object = False) -> J
 
 def _failed(job: Job, at: Instant, reason: str) -> Job:
     since = at if job.failing_since is None else job.failing_since
-    return replace(job, reason=reason, failures=job.failures + 1, failing_since=since)
+    return changed(job, reason=reason, failures=job.failures + 1, failing_since=since)

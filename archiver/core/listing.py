@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from archiver.core.events import Event, Reopened, Skipped
 from archiver.core.lifecycle import apply
-from archiver.core.model import Instant, Job, JobKey, JobState, Video
+from archiver.core.model import Instant, Job, JobKey, JobState, Video, changed
 from archiver.met import met
 
 Word: TypeAlias = Literal["new", "changed", "renamed", "reopened", "skipped", "same"]
@@ -94,7 +94,7 @@ def _of_job(known: Known, seen: Video, now: Instant) -> Change:
             return _reopened(job, seen, now, RELISTED)
         case JobState.ARCHIVED if differs(job, seen):
             met("A41")
-            key = replace(job.key, version=job.key.version + 1)
+            key = job.key._replace(version=job.key.version + 1)
             return Change("changed", _expecting(Job(key, delete_at=job.delete_at), seen, now))
         case JobState.ARCHIVED:
             return _same(job, _completed(job, seen))
@@ -135,7 +135,7 @@ def asked(job: Job, seen: Video) -> Job:
     """
     if seen.recording:
         return job
-    expecting = replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s)
+    expecting = changed(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s)
     return _completed(expecting, job)
 
 
@@ -163,7 +163,7 @@ def _reopened(
 ) -> Change:
     event = Reopened(reason)
     wanted = _expecting(apply(job, event), seen, now)
-    return Change("reopened", replace(wanted, fresh_at=now) if may_grow else wanted, event)
+    return Change("reopened", changed(wanted, fresh_at=now) if may_grow else wanted, event)
 
 
 def _same(before: Job, after: Job) -> Change:
@@ -176,7 +176,7 @@ def _expecting(job: Job, seen: Video, now: Instant) -> Job:
         fresh_at = now
     elif fresh_at is not None and abs(now - fresh_at) >= FRESH_S:
         fresh_at = None
-    return replace(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s, fresh_at=fresh_at)
+    return changed(job, expected_bytes=seen.size_bytes, expected_s=seen.length_s, fresh_at=fresh_at)
 
 
 def _completed(job: Job, other: Video | Job) -> Job:
@@ -185,7 +185,7 @@ def _completed(job: Job, other: Video | Job) -> Job:
         size_bytes, length_s = other.expected_bytes, other.expected_s
     else:
         size_bytes, length_s = other.size_bytes, other.length_s
-    return replace(
+    return changed(
         job,
         expected_bytes=size_bytes if job.expected_bytes is None else job.expected_bytes,
         expected_s=length_s if job.expected_s is None else job.expected_s,

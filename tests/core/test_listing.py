@@ -71,7 +71,7 @@ def test_a_video_that_grew_since_an_earlier_listing_is_skipped(reason: str) -> N
         (a_job(), 599), (a_job(reason="it ran out", ran_out=1), 600),
         (a_job(reason="damaged", sha256="ab"), 600), (a_job(reason="none", failures=1), 600),
         (a_job(asked_at=NOW), 600),
-        (replace(a_job(reason=listing.HELD), key=replace(KEY, version=2)), 600),
+        (replace(a_job(reason=listing.HELD), key=KEY._replace(version=2)), 600),
     ],
 )  # fmt: skip
 def test_a_job_that_was_touched_or_listed_just_now_is_not_taken_for_growing(
@@ -133,7 +133,7 @@ def test_an_archived_video_of_another_size_or_length_is_a_next_version(seen: Vid
     change = listed(known(job), seen, NOW, "mp4")
     assert change.word == "changed"
     assert change.job == Job(
-        replace(KEY, version=2), expected_bytes=seen.size_bytes, expected_s=seen.length_s,
+        KEY._replace(version=2), expected_bytes=seen.size_bytes, expected_s=seen.length_s,
         delete_at=Instant(5.0),
     )  # fmt: skip
 
@@ -210,12 +210,12 @@ def test_a_new_title_is_told_unless_something_stronger_happened() -> None:
 @pytest.mark.parametrize(
     ("job", "waits"),
     [
-        (Job(replace(KEY, version=2)), True),
-        (Job(replace(KEY, version=2), reason=listing.HELD), True),
-        (Job(replace(KEY, version=2), reason=listing.ACCEPTED), False),
-        (Job(replace(KEY, version=2), reason="damaged"), False),
-        (Job(replace(KEY, version=2), asked_at=NOW), False),
-        (Job(replace(KEY, version=2), JobState.REQUESTED), False),
+        (Job(KEY._replace(version=2)), True),
+        (Job(KEY._replace(version=2), reason=listing.HELD), True),
+        (Job(KEY._replace(version=2), reason=listing.ACCEPTED), False),
+        (Job(KEY._replace(version=2), reason="damaged"), False),
+        (Job(KEY._replace(version=2), asked_at=NOW), False),
+        (Job(KEY._replace(version=2), JobState.REQUESTED), False),
         (Job(KEY), False),
     ],
 )

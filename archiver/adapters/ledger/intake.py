@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
@@ -29,6 +28,7 @@ from archiver.core.model import (
     JobState,
     Video,
     VideoId,
+    changed,
 )
 
 
@@ -162,8 +162,8 @@ def _asked(db: Db, job: Job) -> Job:
 
 def successor(job: Job, holding: Holding) -> Job:
     """The job of the version that came in the place of a damaged one."""
-    key = replace(job.key, version=holding.version)
-    return replace(
+    key = job.key._replace(version=holding.version)
+    return changed(
         job, key=key, state=JobState.ARCHIVED, due_at=NEVER, path=holding.path, reason=""
     )
 

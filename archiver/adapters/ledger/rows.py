@@ -23,7 +23,7 @@ from archiver.core.model import (
     Link,
     Saved,
     Video,
-    VideoId,
+    job_with,
 )
 from archiver.core.naming import display
 from archiver.errors import DestinationError, LedgerLostError
@@ -47,8 +47,6 @@ _VIDEO = (
     "length_s", "protect", "recording", "raw",
 )  # fmt: skip
 _HOLDING = (*_KEY, "path", "bytes", "sha256", "stored_at", "provenance")
-
-_NOTHING = (0, None, None, None, "", 0)  # of most jobs nothing is saved
 
 JOB_WIDTH, VIDEO_WIDTH = len(_JOB), len(_VIDEO)
 JOB_COLUMNS = ", ".join(f"job.{name}" for name in _JOB)
@@ -110,23 +108,25 @@ def job_of(row: Row) -> Job:
     Raises:
         LedgerLostError: no program of ours wrote this.
     """
-    url, expires_at = row[9], row[10]
-    state = _STATES.get(row[4])
+    (
+        video_id, kind, variant, version, word, due_at, asked_at, pending_at, available_at, url,
+        expires_at, size, total, etag, last_modified, source, came, expected_bytes, expected_s,
+        sha256, path, polls, failures, failing_since, ran_out, delete_at, reason, most_bytes,
+        fresh_at,
+    ) = row[:JOB_WIDTH]  # fmt: skip
+    state = _STATES.get(word)
     if state is None:
-        raise LedgerLostError(f"The ledger is damaged: there is no state {display(row[4])}.")
-    return Job(
-        JobKey(VideoId(row[0]), row[1], row[2], row[3]), state,
-        due_at=NEVER if row[5] is None else Instant(row[5]),
-        asked_at=row[6], pending_at=row[7], available_at=row[8],
-        link=None if url is None else Link(url, NEVER if expires_at is None else expires_at),
-        saved=NOTHING if row[11:17] == _NOTHING else Saved(
-            row[11], row[12], row[13], row[14], row[15], joined=bool(row[16] & _JOINED),
-            measured=bool(row[16] & _MEASURED),
-        ),
-        expected_bytes=row[17], expected_s=row[18], sha256=row[19], path=row[20], polls=row[21],
-        failures=row[22], failing_since=row[23], ran_out=row[24],
-        delete_at=NEVER if row[25] is None else row[25], reason=row[26], most_bytes=row[27],
-        fresh_at=row[28],
+        raise LedgerLostError(f"The ledger is damaged: there is no state {display(word)}.")
+    saved = NOTHING
+    if size or total is not None or etag is not None or last_modified is not None or source or came:
+        joined, measured = bool(came & _JOINED), bool(came & _MEASURED)
+        saved = Saved(size, total, etag, last_modified, source, joined=joined, measured=measured)
+    return job_with(
+        JobKey(video_id, kind, variant, version), state, NEVER if due_at is None else due_at,
+        asked_at, pending_at, available_at,
+        None if url is None else Link(url, NEVER if expires_at is None else expires_at),
+        saved, most_bytes, expected_bytes, expected_s, sha256, path, polls, failures,
+        failing_since, ran_out, NEVER if delete_at is None else delete_at, reason, fresh_at,
     )  # fmt: skip
 
 
