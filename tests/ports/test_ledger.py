@@ -202,7 +202,8 @@ def test_the_window_holds_what_is_in_flight_and_the_next_discovered(tmp_path: Pa
         await play(ledger, jobs[6], Pending(NOW, LATER))
         await play(ledger, jobs[5], Delayed(NOW, "later", LATER))
         await play(ledger, jobs[0], NotFound())
-        await play(ledger, replace(jobs[3], delete_at=LATER), Hindered("", AT_ONCE))
+        await ledger.date({jobs[3].key.video_id: LATER}, "mp4")
+        await play(ledger, jobs[3], Hindered("", AT_ONCE))
         window = await ledger.window(NOW, "mp4", 2)
         assert [job.key.video_id for job in window.jobs] == [7, 8, 4, 2]
         assert window.more

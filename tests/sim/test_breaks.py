@@ -120,9 +120,9 @@ def telling_before_the_commit(patch: Patch) -> None:
     """A file is told to be archived, and the ledger does not have it."""
     real = intake.record
 
-    def record(db: Any, after: Job, event: Any, at: Any) -> None:
+    def record(db: Any, before: Job, after: Job, event: Any, at: Any) -> None:
         if after.state is not JobState.ARCHIVED:
-            real(db, after, event, at)
+            real(db, before, after, event, at)
 
     patch.setattr(intake, "record", record)
 

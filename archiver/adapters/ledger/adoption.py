@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.payload import payload_of
 from archiver.core.events import Found
 from archiver.core.lifecycle import apply
 from archiver.core.model import NEVER, Holding, Instant, Job, JobKey, JobState, Saved, Video
@@ -39,7 +40,7 @@ def adopt_files(db: sqlite3.Connection, found: Iterable[Holding], at: Instant) -
         if db.execute("SELECT 1 FROM holding WHERE path = ?", (held.path,)).fetchone() is None:
             rows.insert_holding(db, held)
             key = JobKey(held.video_id, held.kind, held.variant, held.version)
-            rows.insert_event(db, key, "Found", rows.payload_of_holding(held), at)
+            rows.insert_event(db, key, "Found", payload_of(held), at)
             count += 1
     return count
 
@@ -70,8 +71,8 @@ def _adopt(db: sqlite3.Connection, each: Gathered, at: Instant) -> int:
             at,
         )  # fmt: skip
     elif before.state is not JobState.ARCHIVED:
-        rows.update_job(db, apply(before, event), at)
-    rows.insert_event(db, each.key, "Found", rows.payload_of(event), at)
+        rows.update_job(db, before, apply(before, event), at)
+    rows.insert_event(db, each.key, "Found", payload_of(event), at)
     for held in each.holdings:
         if db.execute(known, (held.path,)).fetchone() is None:
             rows.insert_holding(db, held)

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.payload import payload_of
 from archiver.core import rounds
 from archiver.core.extras import NAMES, NOT_THERE
 from archiver.core.lifecycle import apply
@@ -112,8 +113,8 @@ def renew(db: sqlite3.Connection, jobs: Iterable[Job], now: Instant, *, refresh:
     for job in jobs:
         event = rounds.renewal(job, now, refresh=refresh)
         if event is not None:
-            rows.update_job(db, apply(job, event), now)
-            rows.insert_event(db, job.key, type(event).__name__, rows.payload_of(event), now)
+            rows.update_job(db, job, apply(job, event), now)
+            rows.insert_event(db, job.key, type(event).__name__, payload_of(event), now)
             begun += 1
     return begun
 
@@ -151,7 +152,7 @@ def files(db: sqlite3.Connection, video_id: int) -> list[Holding]:
 
 def intend(db: sqlite3.Connection, holding: Holding) -> None:
     """A file is about to get its name."""
-    at, told = holding.stored_at, json.dumps(rows.told_holding(holding))
+    at, told = holding.stored_at, payload_of(holding)
     db.execute(_KEEP + "excluded.raw", (holding.video_id, _PLACING + holding.kind, told, at))
 
 
@@ -165,7 +166,7 @@ def placed(db: sqlite3.Connection, holding: Holding, answer: str, at: Instant) -
     """A file has its name; *answer* is what need not be asked for again, "" for nothing."""
     rows.insert_holding(db, holding)
     key = JobKey(holding.video_id, holding.kind, holding.variant, holding.version)
-    rows.insert_event(db, key, "Placed", rows.payload_of_holding(holding), at)
+    rows.insert_event(db, key, "Placed", payload_of(holding), at)
     drop(db, holding)
     if answer:
         keep(db, holding.video_id, answer, json.dumps(holding.sha256), at)

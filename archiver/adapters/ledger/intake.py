@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.payload import payload_of
 from archiver.adapters.ledger.schema import NOT_ARCHIVED
 from archiver.core.events import Asked, Event, Progressed, Reopened, Stored, Superseded
 from archiver.core.lifecycle import apply
@@ -125,12 +126,12 @@ def _channel_folder(db: Db, seen: Video, namer: Namer) -> str:
 
 def _write_down(db: Db, before: Known | None, change: Change, seen: Video, now: Instant) -> None:
     job = change.job
-    if job is not None and (before is None or before.job.key != job.key):
-        rows.insert_job(db, job, now)
+    if job is not None and before is not None and before.job.key == job.key:
+        rows.update_job(db, before.job, job, now)
     elif job is not None:
-        rows.update_job(db, job, now)
+        rows.insert_job(db, job, now)
     if change.event is not None and job is not None:
-        payload = rows.payload_of(change.event)
+        payload = payload_of(change.event)
         rows.insert_event(db, job.key, type(change.event).__name__, payload, now)
     elif change.word in ("changed", "renamed") and before is not None:
         key = job.key if job is not None else before.job.key
@@ -138,13 +139,13 @@ def _write_down(db: Db, before: Known | None, change: Change, seen: Video, now: 
         rows.insert_event(db, key, change.word.capitalize(), payload, now)
 
 
-def record(db: Db, after: Job, event: Event, at: Instant) -> Job:
-    """Write a job as it stands after *event*, the event, and what was stored; return the job."""
+def record(db: Db, before: Job, after: Job, event: Event, at: Instant) -> Job:
+    """Write what *event* made of a job, the event, and what was stored; return the job."""
     if isinstance(event, Asked):
         after = _asked(db, after)
-    rows.update_job(db, after, at)
+    rows.update_job(db, before, after, at)
     if not isinstance(event, Progressed):  # several a second: the row says it all
-        rows.insert_event(db, after.key, type(event).__name__, rows.payload_of(event), at)
+        rows.insert_event(db, after.key, type(event).__name__, payload_of(event), at)
     if isinstance(event, Stored | Superseded):
         for holding in event.holdings:
             rows.insert_holding(db, holding)
@@ -181,5 +182,6 @@ def reopen_parked(db: Db, ids: Sequence[VideoId] | None, reason: str, at: Instan
         found = [row for each in ids for row in db.execute(select + "= ?", (each,))]
     for row in found:
         event = Reopened(reason)
-        record(db, apply(rows.job_of(row), event), event, at)
+        before = rows.job_of(row)
+        record(db, before, apply(before, event), event, at)
     return len(found)

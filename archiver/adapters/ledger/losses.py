@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Mapping
 
 from archiver.adapters.ledger import rows
+from archiver.adapters.ledger.payload import payload_of
 from archiver.core.lifecycle import apply
 from archiver.core.model import EXTRAS, Holding, Instant, JobKey, VideoId
 from archiver.core.rounds import CHANNEL, asked_back
@@ -92,7 +93,7 @@ def regain(db: sqlite3.Connection, holding: Holding, at: Instant) -> None:
     """The recorded bytes stand in their place again."""
     db.execute("DELETE FROM loss WHERE holding = (SELECT id FROM holding WHERE path = ?)",
                (holding.path,))  # fmt: skip
-    rows.insert_event(db, _key(holding), "Rewritten", rows.payload_of_holding(holding), at)
+    rows.insert_event(db, _key(holding), "Rewritten", payload_of(holding), at)
 
 
 def give_up(db: sqlite3.Connection, number: int, at: Instant) -> None:
@@ -132,8 +133,8 @@ def _renew(db: sqlite3.Connection, number: VideoId, at: Instant) -> None:
     ).fetchone()
     if row is not None:
         job, event = rows.job_of(row), asked_back(at)
-        rows.update_job(db, apply(job, event), at)
-        rows.insert_event(db, job.key, type(event).__name__, rows.payload_of(event), at)
+        rows.update_job(db, job, apply(job, event), at)
+        rows.insert_event(db, job.key, type(event).__name__, payload_of(event), at)
 
 
 def _beside(db: sqlite3.Connection, held: Holding) -> str:

@@ -50,4 +50,4 @@ def leave(db: sqlite3.Connection, jobs: Sequence[Job]) -> None:
 
 def _say(db: sqlite3.Connection, job: Job, reason: str, at: Instant) -> None:
     event = Hindered(reason, due_at=NOW)
-    intake.record(db, apply(job, event), event, at)
+    intake.record(db, job, apply(job, event), event, at)

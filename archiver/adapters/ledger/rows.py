@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import zlib
-from dataclasses import fields
 from typing import Any
-from urllib.parse import urlsplit
 
-from archiver.core.events import Event
 from archiver.core.model import (
+    JOB_FIELDS,
     NEVER,
     NOTHING,
     Holding,
@@ -23,6 +20,7 @@ from archiver.core.model import (
     Link,
     Saved,
     Video,
+    every_field,
     job_with,
 )
 from archiver.core.naming import display
@@ -30,8 +28,6 @@ from archiver.errors import DestinationError, LedgerLostError
 
 Row = tuple[Any, ...]
 _STATES = {state.value: state for state in JobState}
-_FIELDS: dict[type, tuple[str, ...]] = {}  # asking a dataclass for them takes as long, too
-_as_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: that costs as much as a text
 
 _KEY = ("video_id", "kind", "variant", "version")
 _JOB = (
@@ -46,12 +42,12 @@ _VIDEO = (
     "id", "title", "channel_id", "channel_title", "created_at", "added_at", "size_bytes",
     "length_s", "protect", "recording", "raw",
 )  # fmt: skip
-_HOLDING = (*_KEY, "path", "bytes", "sha256", "stored_at", "provenance")
+HOLDING = (*_KEY, "path", "bytes", "sha256", "stored_at", "provenance")
 
 JOB_WIDTH, VIDEO_WIDTH = len(_JOB), len(_VIDEO)
 JOB_COLUMNS = ", ".join(f"job.{name}" for name in _JOB)
 VIDEO_COLUMNS = ", ".join(f"video.{name}" for name in _VIDEO)
-HOLDING_COLUMNS = ", ".join(f"holding.{name}" for name in _HOLDING)
+HOLDING_COLUMNS = ", ".join(f"holding.{name}" for name in HOLDING)
 
 
 def _marks(count: int) -> str:
@@ -59,12 +55,16 @@ def _marks(count: int) -> str:
 
 
 _INSERT_JOB = f"INSERT INTO job ({', '.join(_JOB)}, changed_at) VALUES ({_marks(len(_JOB) + 1)})"
-_UPDATE_JOB = (
-    f"UPDATE job SET {', '.join(f'{name} = ?' for name in _JOB[4:])}, changed_at = ? "
-    "WHERE video_id = ? AND kind = ? AND variant = ? AND version = ?"
-)
+_UPDATES: dict[tuple[str, ...], str] = {}  # by the fields of a job that change with it
+_COLUMNS = {  # of those fields that are no column of their own name
+    "link": ("link_url", "link_expires_at"),
+    "saved": (
+        "saved_bytes", "saved_total", "saved_etag", "saved_last_modified", "saved_source",
+        "saved_joined",
+    ),
+}  # fmt: skip
 _INSERT_HOLDING = (
-    f"INSERT INTO holding ({', '.join(_HOLDING)}) VALUES ({_marks(len(_HOLDING))}) "
+    f"INSERT INTO holding ({', '.join(HOLDING)}) VALUES ({_marks(len(HOLDING))}) "
     "ON CONFLICT (path) DO NOTHING"
 )
 _INSERT_TEXT = "INSERT INTO text (holding, text) SELECT id, ? FROM holding WHERE path = ?"
@@ -85,21 +85,31 @@ def _stored(at: Instant | None) -> float | None:
     return None if at is None or at == NEVER else float(at)
 
 
+def _of_link(link: Link | None) -> Row:
+    return (link.url, _stored(link.expires_at)) if link else (None, None)
+
+
+def _of_saved(saved: Saved) -> Row:
+    came = saved.joined * _JOINED | saved.measured * _MEASURED
+    return saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source, came
+
+
 def _values(job: Job) -> Row:
-    link, saved = job.link, job.saved
     return (
         job.state.value, _stored(job.due_at), job.asked_at, job.pending_at, job.available_at,
-        link.url if link else None, _stored(link.expires_at) if link else None,
-        saved.bytes, saved.total, saved.etag, saved.last_modified, saved.source,
-        saved.joined * _JOINED | saved.measured * _MEASURED,
+        *_of_link(job.link), *_of_saved(job.saved),
         job.expected_bytes, job.expected_s, job.sha256, job.path, job.polls, job.failures,
         job.failing_since, job.ran_out, _stored(job.delete_at), plain(job.reason), job.most_bytes,
         job.fresh_at,
     )  # fmt: skip
 
 
-def _key(key: JobKey) -> Row:
-    return key.video_id, key.kind, key.variant, key.version
+def _update(names: tuple[str, ...]) -> str:
+    columns = (column for name in names for column in _COLUMNS.get(name, (name,)))
+    return (
+        f"UPDATE job SET {', '.join(f'{column} = ?' for column in (*columns, 'changed_at'))} "
+        "WHERE video_id = ? AND kind = ? AND variant = ? AND version = ?"
+    )
 
 
 def job_of(row: Row) -> Job:
@@ -142,17 +152,38 @@ def holding_of(row: Row) -> Holding:
 
 def insert_job(db: sqlite3.Connection, job: Job, at: Instant) -> None:
     """Write a job that is not there yet."""
-    db.execute(_INSERT_JOB, (*_key(job.key), *_values(job), at))
+    db.execute(_INSERT_JOB, (*job.key, *_values(job), at))
 
 
-def update_job(db: sqlite3.Connection, job: Job, at: Instant) -> None:
-    """Write a job that is there.
+def update_job(db: sqlite3.Connection, before: Job, after: Job, at: Instant) -> None:
+    """Write what *after* has else than *before*, which is there.
 
     Raises:
         LookupError: it is not; jobs come into being by a listing alone, so this is a bug.
     """
-    if db.execute(_UPDATE_JOB, (*_values(job), at, *_key(job.key))).rowcount != 1:
-        raise LookupError(f"{job.key} is not in the ledger")
+    names, values = [], []
+    for name, old, new in zip(JOB_FIELDS, every_field(before), every_field(after), strict=True):
+        if old is new or old == new:
+            continue
+        names.append(name)
+        match name:
+            case "state":
+                values.append(new.value)
+            case "due_at" | "delete_at":
+                values.append(_stored(new))
+            case "reason":
+                values.append(plain(new))
+            case "link":
+                values += _of_link(new)
+            case "saved":
+                values += _of_saved(new)
+            case _:
+                values.append(new)
+    changed = tuple(names)
+    if changed not in _UPDATES:
+        _UPDATES[changed] = _update(changed)
+    if db.execute(_UPDATES[changed], (*values, at, *after.key)).rowcount != 1:
+        raise LookupError(f"{after.key} is not in the ledger")
 
 
 def insert_video(db: sqlite3.Connection, video: Video, folder: str, stem: str, at: Instant) -> None:
@@ -167,7 +198,7 @@ def update_video(db: sqlite3.Connection, video: Video, at: Instant) -> None:
 
 def plain(text: str) -> str:
     """*text* as UTF-8 can hold it: JSON may bring half of a surrogate pair, SQLite refuses it."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _described(video: Video) -> Row:
@@ -185,7 +216,7 @@ def insert_holding(db: sqlite3.Connection, holding: Holding) -> None:
     Raises:
         DestinationError: the path is recorded with other contents.
     """
-    values = tuple(getattr(holding, name) for name in _HOLDING)
+    values = tuple(getattr(holding, name) for name in HOLDING)
     if db.execute(_INSERT_HOLDING, values).rowcount == 1:
         if holding.text:
             db.execute(_INSERT_TEXT, (zlib.compress(holding.text), holding.path))
@@ -202,43 +233,5 @@ def insert_event(db: sqlite3.Connection, key: JobKey, name: str, payload: str, a
     db.execute(
         "INSERT INTO event (at, video_id, kind, variant, version, name, payload) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (at, *_key(key), name, payload),
+        (at, *key, name, payload),
     )
-
-
-def payload_of(event: Event) -> str:
-    """The event as JSON, fit for anybody to read: of an address, only its host and its end."""
-    return plain(_as_json({name: _told(getattr(event, name)) for name in _names(event)}))
-
-
-def payload_of_holding(holding: Holding) -> str:
-    """A holding as JSON."""
-    return plain(_as_json(told_holding(holding)))
-
-
-def told_holding(holding: Holding) -> dict[str, Any]:
-    """What a record says; the text itself stands beside it."""
-    return {name: getattr(holding, name) for name in _HOLDING}
-
-
-def _names(of: Event | Saved) -> tuple[str, ...]:
-    kind = type(of)
-    if kind not in _FIELDS:
-        _FIELDS[kind] = tuple(field.name for field in fields(of))
-    return _FIELDS[kind]
-
-
-def _told(value: Any) -> Any:
-    match value:
-        case Link():
-            return {"host": urlsplit(value.url).hostname, "expires_at": _told(value.expires_at)}
-        case Holding():
-            return told_holding(value)
-        case Saved():
-            return {name: _told(getattr(value, name)) for name in _names(value)}
-        case tuple():
-            return [_told(each) for each in value]
-        case float() if value == NEVER:
-            return None
-        case _:
-            return value

@@ -107,7 +107,7 @@ class SqliteLedger(Reader):
         """
         after = apply(job, event)
         return await self._writer.write(
-            functools.partial(intake.record, after=after, event=event, at=at)
+            functools.partial(intake.record, before=job, after=after, event=event, at=at)
         )
 
     async def add_channels(self, channels: Iterable[Channel]) -> None:
