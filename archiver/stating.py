@@ -15,8 +15,9 @@ from archiver.core.model import VideoId
 from archiver.core.selection import Filter
 from archiver.core.summary import Summary, iso
 from archiver.lister import Lister
+from archiver.records.inventory import UNLISTED_KEY
 from archiver.records.manifest import AGENT
-from archiver.records.tag_files import STATEMENT_KEY, UNLISTED_KEY, unlisted_in
+from archiver.records.tag_files import STATEMENT_KEY, unlisted_in
 from archiver.tally import reason_of
 
 

@@ -98,7 +98,7 @@ async def repair(
         mended = await mend(vault, ledger, verdict, clock)
         await explain(ledger, verdict)
         note_check(dest, verdict.as_check(clock.now()))
-        await write_tag_files(vault, ledger, clock.now())
+        await write_tag_files(vault, ledger, clock.now(), is_checked=True)
         return VerifyReport(verdict, mended)
 
 

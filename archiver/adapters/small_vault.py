@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import AsyncIterable, Callable, Iterable
 
 from archiver.adapters.causes import refusal
@@ -57,6 +58,10 @@ class SmallFiles(Mending):
         )
         return placed.sha256
 
+    async def stamp(self, name: str) -> str | None:
+        """What changes with a file at the top of DEST; None where there is no plain file."""
+        return await self._run("looking at a tag file", lambda: _stamp(self._home.root, name))
+
     async def read_small(self, path: str) -> bytes | None:
         """Read a small file below DEST; None where there is none."""
         return await self._run("reading a small file", lambda: self._placer.read_small(path))
@@ -93,6 +98,16 @@ class SmallFiles(Mending):
 def strangers(_text: bytes) -> bool:
     """Judges whatever stands in the way as somebody else's."""
     return False
+
+
+def _stamp(folder: int, name: str) -> str | None:
+    """Inode, size and times of a plain file; None where there is none."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    seen = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return " ".join(map(str, seen)) if stat.S_ISREG(found.st_mode) else None
 
 
 def is_same(text: bytes, sha256: str) -> bool:

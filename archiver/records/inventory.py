@@ -16,6 +16,7 @@ COLUMNS = (
     "id", "title", "channel_id", "channel", "created_utc", "added_utc", "length_s", "bytes",
     "sha256", "captions", "labels", "address", "path", "version", "archived_utc", "vendor",
 )  # fmt: skip
+UNLISTED_KEY = "unlisted"  # the numbers of archived videos that the vendor no longer lists
 _CHUNK_LINES = 500
 
 

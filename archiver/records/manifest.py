@@ -15,6 +15,7 @@ import anyio
 from archiver.core import bag
 from archiver.core.model import Holding, Instant
 from archiver.errors import CrowdedError
+from archiver.records.marks import Made, Marks, Unmarked
 from archiver.version import __version__
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ async def write_bag(
     now: Instant,
     contact: Mapping[str, str] | None = None,
     further: Mapping[str, Texts] | None = None,
+    marks: Marks | None = None,
 ) -> None:
     """Make the archive a valid bag of exactly these holdings.
 
@@ -58,15 +60,15 @@ async def write_bag(
         now: dates the bag, if anything changed.
         contact: further fields of ``bag-info.txt``, such as Source-Organization.
         further: other tag files by their names.
+        marks: knows which of them need not be made anew.
     """
-    lines = _Lines(holdings)
-    hashes = {
-        bag.BAGIT: await _put(vault, bag.BAGIT, lambda: [bag.DECLARATION]),
-        bag.MANIFEST: await _put(vault, bag.MANIFEST, lines.chunks),
-    }
+    marks, lines = marks or Unmarked(), _Lines(holdings)
+    hashes = {bag.BAGIT: await _put(vault, bag.BAGIT, lambda: [bag.DECLARATION])}
+    manifest = await _made(vault, marks, bag.MANIFEST, lines.chunks, lines)
+    hashes[bag.MANIFEST] = manifest.sha256
     for name, texts in (further or {}).items():
-        hashes[name] = await _put(vault, name, texts)
-    info = bag.bag_info(lines.count, lines.bytes, now, AGENT, contact)
+        hashes[name] = (await _made(vault, marks, name, texts)).sha256
+    info = bag.bag_info(manifest.count, manifest.bytes, now, AGENT, contact)
     old = (await _patiently(lambda: vault.read_small(bag.BAG_INFO)) or b"").decode(errors="replace")
     old_tags = (await _patiently(lambda: vault.read_small(bag.TAG_MANIFEST)) or b"").decode(
         errors="replace"
@@ -76,6 +78,20 @@ async def write_bag(
         info = old  # only the date would differ
     hashes[bag.BAG_INFO] = await _put(vault, bag.BAG_INFO, lambda: [info])
     await _put(vault, bag.TAG_MANIFEST, lambda: [bag.tag_manifest(hashes)])
+
+
+async def _made(
+    vault: TagFiles, marks: Marks, name: str, text: Texts, lines: _Lines | None = None
+) -> Made:
+    """Write a tag file, unless it stands there as it was made last."""
+    stands = await marks.standing(name)
+    if stands is not None:
+        return stands
+    await marks.begin(name)
+    sha256 = await _put(vault, name, text)
+    made = Made(sha256) if lines is None else Made(sha256, lines.count, lines.bytes)
+    await marks.keep(name, made)
+    return made
 
 
 async def _put(vault: TagFiles, path: str, text: Texts) -> str:

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from archiver.core.bag import ARCHIVE_ID, BAG_INFO, COMPLETENESS, INVENTORY, Contact, contact_in
 from archiver.core.model import Holding, Instant, VideoId
-from archiver.records.inventory import Inventoried, inventory
+from archiver.records.inventory import UNLISTED_KEY, Inventoried, inventory
 from archiver.records.manifest import TagFiles, Texts, write_bag
+from archiver.records.marks import LedgerMarks, Stamps
 
 STATEMENT_KEY = "completeness"  # the statement of the last run, as it was written
 CONTACT_KEY = "bag info"  # whose archive it is, by the fields of bag-info.txt
-UNLISTED_KEY = "unlisted"  # the numbers of archived videos that the vendor no longer lists
 
 
 class Memory(Protocol):
@@ -44,9 +44,23 @@ class Notes(Memory, Protocol):
         """Keep a note of ours."""
         ...
 
+    async def meta_turn(self, key: str, before: str, after: str) -> None:
+        """Change a note that still says *before*."""
+        ...
 
-async def write_tag_files(vault: TagFiles, memory: Memory, now: Instant) -> None:
+
+class Bag(TagFiles, Stamps, Protocol):
+    """Where tag files are written, and seen from outside."""
+
+
+async def write_tag_files(
+    vault: Bag, memory: Notes, now: Instant, *, is_checked: bool = False
+) -> None:
     """Bring inventory, statement of completeness and bag up to date with the ledger.
+
+    Args:
+        is_checked: read what stands there, and make it anew if a byte of it differs; else what
+            was marked as made is made anew only if it looks different from outside.
 
     Raises:
         DestinationError: the disk is full or refuses.
@@ -61,7 +75,8 @@ async def write_tag_files(vault: TagFiles, memory: Memory, now: Instant) -> None
         text = statement
         further[COMPLETENESS] = lambda: [text]
     contact = {**await _contact(vault, memory), ARCHIVE_ID: vault.archive_id}
-    await write_bag(vault, memory.holdings, now, contact, further)
+    marks = LedgerMarks(vault, memory, is_believed=not is_checked)
+    await write_bag(vault, memory.holdings, now, contact, further, marks)
 
 
 async def keep_contact(vault: TagFiles, memory: Notes, contact: Contact) -> None:

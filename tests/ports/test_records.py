@@ -15,8 +15,8 @@ from archiver.core.bag import Contact
 from archiver.core.events import Available, Fetched, Stored
 from archiver.core.extras import LABELS
 from archiver.core.model import ChannelId, Holding, Instant, Job, Link, Video, VideoId
-from archiver.records.inventory import COLUMNS
-from archiver.records.tag_files import STATEMENT_KEY, UNLISTED_KEY, keep_contact, write_tag_files
+from archiver.records.inventory import COLUMNS, UNLISTED_KEY
+from archiver.records.tag_files import STATEMENT_KEY, keep_contact, write_tag_files
 from tests.ports.disk_world import MP4, NOW, fetched, opened
 
 LINK = Link("https://cdn.example/video.mp4")

@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+from archiver.adapters.ledger.marks import WATCHED
 from archiver.adapters.ledger.schema import ADDED, APPLICATION_ID, SCHEMA, SELECTION, VERSION
 from archiver.adapters.ledger.trouble import REFUSED, damaged, refusal
 from archiver.adapters.mounts import is_local
@@ -237,7 +238,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA user_version").fetchone()[0] == 0:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
     db.execute(f"PRAGMA journal_mode = {'WAL' if local else 'DELETE'}").fetchone()
-    db.executescript(ADDED + SELECTION)
+    db.executescript(f"BEGIN; {ADDED} {WATCHED} COMMIT; {SELECTION}")
 
 
 def _mirror_store() -> str:

@@ -227,6 +227,12 @@ class SqliteLedger(Reader):
             [(key, value)],
         )
 
+    async def meta_turn(self, key: str, before: str, after: str) -> None:
+        """Change a note that still says *before*."""
+        await self._execute_many(
+            "UPDATE meta SET value = ? WHERE key = ? AND value = ?", [(after, key, before)]
+        )
+
     async def begin_run(self, pid: int, now: Instant) -> int:
         """Write down that a run began; returns its number."""
 
