@@ -17,7 +17,7 @@ from archiver.care.recover import recover
 from archiver.core.naming import TEMPLATE, Names
 from archiver.errors import LedgerLostError, SettingsError
 from archiver.reading import LEDGER, require_ledger
-from archiver.records.tag_files import write_tag_files
+from archiver.records.tag_files import keep_latest_statement, write_tag_files
 from archiver.surroundings import REAL, Surroundings
 
 _TEMPLATE_KEY = "name template"
@@ -68,6 +68,7 @@ async def changing(
         async with _set_aside_if_damaged(vault, opened), opened as ledger:
             names.template = await _template(ledger, name)
             await recover(vault, ledger, clock)
+            await keep_latest_statement(vault, ledger)
             if not as_it_stands:
                 await write_tag_files(vault, ledger, clock.now())
             yield HeldArchive(vault, ledger, clock)

@@ -5,6 +5,7 @@ Rule: it claims no more than was seen: what a broken listing missed is said to b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from archiver.core.model import VideoId
 from archiver.core.naming import display
 from archiver.core.summary import Failure, Listed, Summary, iso
 
+_AT = re.compile(r"^Run: +(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.MULTILINE)
 NAMED_MOST = 10_000  # videos of one kind that are named; more are counted
 
 
@@ -50,6 +52,12 @@ class Statement:
 def statement(of: Statement) -> str:
     """The text of ``completeness.txt``."""
     return "\n".join(line.rstrip() for line in _lines(of)) + "\n"
+
+
+def is_later(one: str, other: str) -> bool:
+    """Both are statements of an archive's runs, and *one* is of the run that began later."""
+    at, than = _AT.search(one), _AT.search(other)
+    return at is not None and than is not None and at[1] > than[1]
 
 
 def _lines(of: Statement) -> Iterator[str]:

@@ -7,11 +7,22 @@ Rule 2: the bag's own protocol holds for all of it: the manifest of the tag file
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from archiver.core.bag import ARCHIVE_ID, BAG_INFO, COMPLETENESS, INVENTORY, Contact, contact_in
+from archiver.core.bag import (
+    ARCHIVE_ID,
+    BAG_INFO,
+    COMPLETENESS,
+    INVENTORY,
+    TAG_MANIFEST,
+    Contact,
+    contact_in,
+    manifest_line,
+)
+from archiver.core.completeness import is_later
 from archiver.core.model import Holding, Instant, VideoId
 from archiver.records.inventory import UNLISTED_KEY, Inventoried, inventory
 from archiver.records.manifest import TagFiles, Texts, write_bag
@@ -77,6 +88,20 @@ async def write_tag_files(
     contact = {**await _contact(vault, memory), ARCHIVE_ID: vault.archive_id}
     marks = LedgerMarks(vault, memory, is_believed=not is_checked)
     await write_bag(vault, memory.holdings, now, contact, further, marks)
+
+
+async def keep_latest_statement(vault: TagFiles, memory: Notes) -> None:
+    """Take over the statement that stands there, where it is of a later run than the ledger's.
+
+    The ledger was put back from a backup then.  It counts where the manifest of the tag files has
+    its hash: a damaged one would pass for whole from now on.
+    """
+    kept, stands = await memory.meta_get(STATEMENT_KEY), await vault.read_small(COMPLETENESS)
+    if kept is None or stands is None or not is_later(stands.decode(errors="replace"), kept):
+        return
+    line = manifest_line(hashlib.sha256(stands).hexdigest(), COMPLETENESS)
+    if line in (await vault.read_small(TAG_MANIFEST) or b"").decode(errors="replace"):
+        await memory.meta_set(STATEMENT_KEY, stands.decode(errors="replace"))
 
 
 async def keep_contact(vault: TagFiles, memory: Notes, contact: Contact) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archiver.core.completeness import Statement, Stays, statement
+from archiver.core.completeness import Statement, Stays, is_later, statement
 from archiver.core.model import Instant, VideoId
 from archiver.core.summary import Failure, Listed, Reading, Summary
 
@@ -15,6 +15,7 @@ LEFT = [
     Failure(VideoId(7), "A\x1b title", "parked", "the vendor\nsays no", 12),
     Failure(VideoId(8), "Another", "gone", "no longer there", 0),
 ]
+TIMES = Instant(0.0), Instant(9e8)
 OF = Statement("an-id", "archiver 1.2.3", RUN, ["account"],
                [Listed("account", 15, Reading.WHOLE)], LEFT)  # fmt: skip
 
@@ -73,3 +74,13 @@ def test_a_source_in_the_report() -> None:
         "source": "channel:1", "videos": 2, "whole": False,
     }  # fmt: skip
     assert Listed("account", 2, Reading.WHOLE).as_json()["whole"] is True
+
+
+def test_the_later_statement_is_told_by_when_its_run_began() -> None:
+    """What has no such time is not later than anything, nor is anything later than it."""
+    early, late = (statement(replace(OF, summary=replace(RUN, started_at=at))) for at in TIMES)
+    assert is_later(late, early)
+    assert not is_later(early, late)
+    assert not is_later(early, early)
+    assert not is_later("a text\n", early)
+    assert not is_later(early, "a text\n")

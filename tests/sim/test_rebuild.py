@@ -27,9 +27,11 @@ from archiver.adapters.ledger import SqliteLedger
 from archiver.adapters.places import PRIVATE
 from archiver.adapters.publish import LocalVault
 from archiver.care.rebuild import catch_up
-from archiver.core.model import Instant
+from archiver.core.bag import COMPLETENESS
+from archiver.core.model import DAY_S, Instant
 from archiver.core.selection import Filter
 from archiver.errors import DestinationError, LedgerLostError
+from archiver.opening import changing
 from archiver.reading import LEDGER
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night, surroundings
@@ -185,6 +187,39 @@ def test_a_ledger_from_an_old_backup_takes_in_what_came_since(
             assert await catalogue(tmp_path) == before
             assert (await archive.verify(str(tmp_path))).exit_code == 0
             is_valid_bag(tmp_path)
+
+    hastily(story())
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_ledger_from_an_old_backup_does_not_bring_back_its_statement(
+    tmp_path: Path, is_damaged: bool
+) -> None:
+    """The newest run's stays until there is another, unless it is damaged."""
+    statement = tmp_path / COMPLETENESS
+
+    async def opened() -> bytes:
+        around = surroundings()
+        async with changing(str(tmp_path), create=False, surroundings=around):
+            return statement.read_bytes()
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor, filter=Filter(limit=2))
+            shutil.copyfile(ledger_of(tmp_path), old := tmp_path.with_name("old.sqlite3"))
+            earlier = statement.read_bytes()
+            await asyncio.sleep(DAY_S)
+            await night(tmp_path, vendor)
+            later = statement.read_bytes()
+            shutil.copyfile(old, ledger_of(tmp_path))
+            if is_damaged:
+                statement.write_bytes(later.replace(b"4 selected", b"5 selected"))
+            assert await opened() == (earlier if is_damaged else later)
+            is_valid_bag(tmp_path)
+            await asyncio.sleep(DAY_S)
+            await night(tmp_path, vendor)
+            assert statement.read_bytes() not in (earlier, later)
+            assert await opened() == statement.read_bytes()
 
     hastily(story())
 
