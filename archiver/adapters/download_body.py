@@ -7,12 +7,12 @@ the rest of a file comes by ``download_stream``.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
 
+from archiver.adapters.download_patience import patiently
 from archiver.adapters.download_wire import Answer
 from archiver.adapters.throttle import Throttle
 from archiver.core import resume
@@ -106,17 +106,16 @@ class Body:
             BrokenError: the host broke off, went silent, or crawls.
             CorruptError: the host sent more than it had announced.
         """
-        now = asyncio.get_running_loop().time
-        began = now()
         try:
-            async with asyncio.timeout(self._stall_s):
+            async with patiently(self._stall_s) as patience:
                 piece = await self._content.readany()
+                waited_s = patience.waited_s
         except TimeoutError as error:
             met("D02")
             reason = f"{self._origin}: no byte for {self._stall_s:g} s"
             raise BrokenError(reason) from error
         except (aiohttp.ClientError, OSError) as error:
-            piece = self._left()
+            piece, waited_s = self._left(), 0.0
             if not piece:
                 met("D01", "D04")  # by a reset or an early end: it is one to us
                 reason = f"{self._origin} broke off: {type(error).__name__}"
@@ -124,7 +123,7 @@ class Body:
         if piece:
             self._report.received(len(piece))
             self.came += len(piece)
-            self.pace.judge(now() - began, len(piece))
+            self.pace.judge(waited_s, len(piece))
             if await self._throttle.pay(len(piece)) and self._content.is_eof():
                 met("D35")  # the host is long done; what it sent waits for our own limit
         elif self._answer.has_surplus:

@@ -17,6 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from archiver.adapters.download_body import Body, Pace
 from archiver.adapters.download_intake import Intake
+from archiver.adapters.download_patience import Patience
 from archiver.adapters.download_wire import Answer
 from archiver.adapters.http import HEADER_MOST
 from archiver.adapters.throttle import Throttle
@@ -24,7 +25,6 @@ from archiver.errors import BrokenError, CorruptError, DestinationError, Misfort
 from archiver.met import met
 from archiver.ports import Progress
 
-LISTEN_S = 0.01  # one turn of the loop; the faster loop takes less than 1 ms for none
 _NOWHERE = memoryview(bytearray(64 * 1024))  # for what may still come after the end of a transfer
 
 
@@ -57,10 +57,9 @@ class Stream(asyncio.BufferedProtocol):
         self._part, self._pace, self._stall_s = intake.part, pace, stall_s
         self._is_metered = is_metered
         self._loop = asyncio.get_running_loop()
-        self._heard_at = self._waits_since = self._loop.time()
+        self._patience = Patience(stall_s, self._give_up)
         self._came = came  # since the transfer last looked
         self._wake: asyncio.Future[None] | None = None  # pending while bytes are wanted
-        self._timer: asyncio.TimerHandle | None = None
         self._error: Misfortune | DestinationError | None = None
         self._is_over = False
         self._end = memoryview(bytearray(2))  # the last byte, where the part's room ends with it
@@ -80,7 +79,7 @@ class Stream(asyncio.BufferedProtocol):
         """*count* bytes came."""
         if self._is_over:
             return
-        self._heard_at = self._loop.time()
+        self._patience.heard()
         if count > self._left:
             met("D07", "D29")
             self._break(CorruptError(f"{self._answer.origin} sent more than it had announced"))
@@ -99,7 +98,7 @@ class Stream(asyncio.BufferedProtocol):
             self._give_back()
             self._look_here()
             return
-        sync = self._intake.begin_if_due(self._heard_at)
+        sync = self._intake.begin_if_due(self._loop.time())
         if sync is not None:
             sync.add_done_callback(self._synced)
         if self._is_metered or self._intake.is_full:
@@ -135,7 +134,7 @@ class Stream(asyncio.BufferedProtocol):
                     return
                 await self._until_due()
                 if self._left:  # who has brought everything is not sent away for having crawled
-                    self._pace.judge(self._loop.time() - self._waits_since, self._came)
+                    self._pace.judge(self._patience.waited_s, self._came)
         except BaseException:
             self._is_over = True
             if self._left:  # else it is aiohttp's again, and another question may be on it
@@ -146,34 +145,16 @@ class Stream(asyncio.BufferedProtocol):
         """Read until there is something to do; all this time is the host's."""
         if self._error is None:
             self._wake = self._loop.create_future()
-            self._heard_at = self._waits_since = self._loop.time()
-            self._look_at(self._heard_at + self._stall_s)
             self._transport.resume_reading()
             try:
-                await self._wake
+                with self._patience:
+                    await self._wake
             finally:
                 self._wake = None
-                if self._timer is not None:
-                    self._timer.cancel()
         if self._error is not None:
             raise self._error
 
-    def _look_at(self, at: float, *, is_sure: bool = False) -> None:
-        self._timer = self._loop.call_at(at, self._look, at, is_sure)
-
-    def _look(self, planned_at: float, is_sure: bool) -> None:
-        """Has nothing come for too long?  One timer for many reads: it is not set anew at each."""
-        now = self._loop.time()
-        # Late, since this thread was held up: by a disk, for one, and not by the host.
-        self._waits_since += now - planned_at
-        if now - self._heard_at < self._stall_s:
-            self._look_at(self._heard_at + self._stall_s)
-            return
-        if not is_sure:
-            # While this thread was held up nobody read: what came lies in the system until the
-            # loop has looked there once more, and a timer may well be called before that.
-            self._look_at(now + LISTEN_S, is_sure=True)
-            return
+    def _give_up(self) -> None:
         met("D02")
         self._break(BrokenError(f"{self._answer.origin}: no byte for {self._stall_s:g} s"))
 

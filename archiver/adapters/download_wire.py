@@ -7,7 +7,6 @@ Rule 3: an address's query is a signature: no text that leaves this module holds
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from yarl import URL
 from archiver.adapters.address_policy import AddressPolicy, ForbiddenAddressError
 from archiver.adapters.causes import refusal
 from archiver.adapters.descriptors import NO_MORE
+from archiver.adapters.download_patience import patiently
 from archiver.core.answer import Ask, Head
 from archiver.core.model import Instant
 from archiver.core.pacing import when
@@ -115,7 +115,7 @@ class Wire:
         """The response as soon as its head is here; nothing is left open where that fails."""
         origin = _origin(url)
         try:
-            async with asyncio.timeout(head_s):
+            async with patiently(head_s):
                 return await self.session.get(
                     url, headers=ask.headers(), allow_redirects=False, raise_for_status=False
                 )
@@ -197,7 +197,7 @@ async def drain(response: aiohttp.ClientResponse, patience_s: float) -> None:
     if not 0 <= (response.content_length or -1) <= DRAIN_MOST_BYTES:
         return
     try:
-        async with asyncio.timeout(patience_s):
+        async with patiently(patience_s):
             await response.read()
     except (aiohttp.ClientError, TimeoutError, OSError):
         return  # the connection is closed instead

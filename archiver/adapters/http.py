@@ -210,7 +210,7 @@ def download_session(
     Raises:
         SettingsError: an unusable proxy.
     """
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    timeout = aiohttp.ClientTimeout(total=None)
     return _session(connector(line), checked_proxy(account.proxy), timeout, decode=False)
 
 
