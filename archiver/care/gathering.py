@@ -40,11 +40,16 @@ def manifest_of(root: str) -> dict[str, str]:
     return dict(manifest_lines(root))
 
 
+def raw_lines(root: str) -> Iterator[str]:
+    """The manifest as it stands; what cannot be read of it is left out."""
+    with suppress(OSError):
+        yield from lines_below(root, bag.MANIFEST)
+
+
 def manifest_lines(root: str) -> Iterator[tuple[str, str]]:
     """The manifest's paths and hashes, in its order; what cannot be read of it is left out."""
-    with suppress(OSError):
-        for sha256, path in filter(None, map(bag.parse_line, lines_below(root, bag.MANIFEST))):
-            yield path, sha256
+    for sha256, path in filter(None, map(bag.parse_line, raw_lines(root))):
+        yield path, sha256
 
 
 def sidecars(root: str, folder: str = "data") -> Iterator[str]:

@@ -130,8 +130,15 @@ _MOVE_EXTRAS = f"""BEGIN
         UPDATE queue SET place = {_BESIDE.format("queue", "NEW.state")}
         WHERE video_id = NEW.video_id AND variant = 'extras' AND place <> {REST};
     END;"""
+# What is taken up together is counted together, and brings its extras after its videos.
+_ONE_BY_ONE = "NOT EXISTS (SELECT 1 FROM fresh)"
+COUNT_FRESH = """INSERT INTO tally SELECT queue.variant, queue.state, count(*)
+    FROM fresh CROSS JOIN queue ON queue.video_id = fresh.video_id
+    WHERE true GROUP BY queue.variant, queue.state
+    ON CONFLICT (variant, state) DO UPDATE SET videos = videos + excluded.videos"""
 SELECTION = f"""
 CREATE TEMP TABLE selected (video_id INTEGER PRIMARY KEY);
+CREATE TEMP TABLE fresh (video_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE queue (
     video_id INTEGER, variant TEXT, version INTEGER, state TEXT, place INTEGER,
     due_at REAL, delete_at REAL, PRIMARY KEY (video_id, variant)
@@ -142,13 +149,16 @@ CREATE INDEX temp.queue_later ON queue (variant, due_at) WHERE place = {LATER};
 CREATE TEMP TABLE tally (
     variant TEXT, state TEXT, videos INTEGER, PRIMARY KEY (variant, state)
 ) WITHOUT ROWID;
-CREATE TEMP TRIGGER tally_insert AFTER INSERT ON temp.queue BEGIN {_COUNT_NEW} END;
-CREATE TEMP TRIGGER tally_update AFTER UPDATE OF state ON temp.queue WHEN OLD.state <> NEW.state
+CREATE TEMP TRIGGER tally_insert AFTER INSERT ON temp.queue WHEN {_ONE_BY_ONE}
+    BEGIN {_COUNT_NEW} END;
+CREATE TEMP TRIGGER tally_update AFTER UPDATE OF state ON temp.queue
+    WHEN OLD.state <> NEW.state AND {_ONE_BY_ONE}
     BEGIN
         UPDATE tally SET videos = videos - 1 WHERE variant = OLD.variant AND state = OLD.state;
         {_COUNT_NEW}
     END;
-CREATE TEMP TRIGGER extras_insert AFTER INSERT ON temp.queue WHEN NEW.variant <> 'extras'
+CREATE TEMP TRIGGER extras_insert AFTER INSERT ON temp.queue
+    WHEN NEW.variant <> 'extras' AND {_ONE_BY_ONE}
     {_MOVE_EXTRAS}
 CREATE TEMP TRIGGER extras_update AFTER UPDATE OF state ON temp.queue
     WHEN NEW.variant <> 'extras' AND OLD.state <> NEW.state

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import (
+    COUNT_FRESH,
     LATER,
     LIVE,
     MIRROR_CONFLICT,
@@ -32,18 +33,18 @@ def select(db: sqlite3.Connection, ids: Sequence[VideoId]) -> None:
     """Add videos to the selection, and their newest jobs to the queue."""
     db.execute("BEGIN")
     try:
-        fresh = [
-            (each,)
-            for each in dict.fromkeys(ids)
-            if db.execute("INSERT OR IGNORE INTO selected VALUES (?)", (each,)).rowcount
-        ]
+        db.executemany("INSERT OR IGNORE INTO fresh VALUES (?)", [(each,) for each in ids])
+        db.execute("DELETE FROM fresh WHERE video_id IN (SELECT video_id FROM selected)")
+        db.execute("INSERT INTO selected SELECT video_id FROM fresh")
         for kind in ("video", EXTRAS):
-            db.executemany(
+            db.execute(
                 MIRRORED.format("job")
-                + f"FROM main.job WHERE job.video_id = ? AND job.kind = '{kind}'"
-                + MIRROR_CONFLICT,
-                fresh,
+                + "FROM fresh CROSS JOIN main.job ON job.video_id = fresh.video_id "
+                + f"WHERE job.kind = '{kind}'"
+                + MIRROR_CONFLICT
             )
+        db.execute(COUNT_FRESH)
+        db.execute("DELETE FROM fresh")
         db.execute("COMMIT")
     finally:
         if db.in_transaction:

@@ -24,6 +24,7 @@ from archiver.adapters.ledger import (
     opening,
     replacing,
     selection,
+    standing,
 )
 from archiver.adapters.ledger.adoption import Gathered
 from archiver.adapters.ledger.beside import Beside
@@ -84,6 +85,10 @@ class SqliteLedger(Reader):
     async def fetched_jobs(self) -> list[Job]:
         """Every job that is complete in its part and not published, selected or not."""
         return await self._writer.read(functools.partial(catalogue.jobs_in, state=JobState.FETCHED))
+
+    async def manifest(self, after: str, limit: int) -> tuple[str, str]:
+        """The manifest's text for the next *limit* files behind *after*, and the last path."""
+        return await self._writer.read(functools.partial(standing.lines, after=after, limit=limit))
 
     async def unfinished_keys(self) -> set[JobKey]:
         """Whose part files are of use, when no run is going on; other parts are orphans."""

@@ -94,6 +94,19 @@ def unlike(db: sqlite3.Connection, lines: Iterable[tuple[str, str]]) -> list[tup
     return found
 
 
+def lines(db: sqlite3.Connection, after: str, limit: int) -> tuple[str, str]:
+    """The manifest's text for the next *limit* files behind the path *after*, and the last path.
+
+    Put together by SQLite: a million rows as objects of ours would take ten times as long.
+    """
+    found = db.execute(
+        "SELECT group_concat(sha256 || '  ' || path, char(10)) || char(10), max(path) FROM ("
+        "SELECT path, sha256 FROM holding WHERE path > ? ORDER BY path LIMIT ?)",
+        (after, limit),
+    ).fetchone()
+    return found[0] or "", found[1] or ""
+
+
 def places(db: sqlite3.Connection, variant: str) -> list[tuple[str, str, str, int]]:
     """Folder, stem, variant and version of every selected video that was never stored."""
     found = db.execute(
