@@ -120,6 +120,7 @@ class World(Setting[int]):
     def survive(self) -> None:
         """The process is dead: all that is left is what was committed and synced."""
         image = self.db.serialize()
+        self.db.close()
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         self.db.deserialize(image)
         self.db.executescript(SELECTION)
@@ -256,6 +257,8 @@ def run(seed: int, faults: frozenset[str] | None = None) -> Outcome:
         pass
     except Exception as error:
         fate.failure = fate.failure or _innermost(error)
+    finally:
+        world.db.close()
     return fate.outcome(world.at - OPENED_AT)
 
 
