@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from archiver.core.agenda import Agenda, deadline
 from archiver.core.model import NEVER, Instant, Job, JobKey, JobState
@@ -50,8 +51,13 @@ class Sharing:
         self, agenda: Agenda, busy: Collection[JobKey], now: Instant, budget: Budget, policy: Policy
     ) -> None:
         self._now, self._budget, self._policy = now, budget, policy
-        running = [agenda.jobs[key] for key in busy if key in agenda.jobs]
-        self._carried = [self._of(job) for job in running if job.state is JobState.AVAILABLE]
+        self._jobs, self._busy = agenda.jobs, busy
+
+    @cached_property
+    def _carried(self) -> list[_Carried]:
+        """Most plans begin no download, and do not ask."""
+        running = [self._jobs[key] for key in self._busy if key in self._jobs]
+        return [self._of(job) for job in running if job.state is JobState.AVAILABLE]
 
     def begins(self, job: Job) -> None:
         """*job*'s download begins now."""

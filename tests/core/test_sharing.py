@@ -131,6 +131,13 @@ def test_of_several_the_one_that_needs_the_line_for_longest_is_waited_for() -> N
     assert planned([*running[::-1]], available(3, 360, 2000)).wake_at == pytest.approx(NOW + 250)
 
 
+def test_who_is_held_back_is_not_overtaken() -> None:
+    """Else small files would take, one after the other, what a large one waits for."""
+    running = [available(1, 400, 1060)]
+    assert begun(running, available(2, 400, 2000), available(3, 10, 2001)) == []
+    assert begun(running, available(2, 400, 2001), available(3, 10, 2000)) == [3]
+
+
 def test_who_is_held_back_does_not_hide_an_address_that_is_dead() -> None:
     """It is asked for again, while the line is another's."""
     young = Instant(NOW - 10)
