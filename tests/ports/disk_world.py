@@ -46,6 +46,20 @@ class FailingOs(Os):
         return wrapped
 
 
+class LosesFile(Os):
+    """A disk that cannot flush one file: another hand wrote it, and it is not durable."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._number = path.stat().st_ino
+
+    def fsync(self, fd: int) -> None:
+        """See ``Os``."""
+        if os.fstat(fd).st_ino == self._number:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().fsync(fd)
+
+
 def opened(tmp_path: Path, system: Os | None = None, **more: Any) -> LocalVault:
     """Open the archive of a test, made if need be."""
     return LocalVault.open(tmp_path / "archive", True, now=lambda: NOW, system=system, **more)

@@ -17,9 +17,12 @@ from archiver import archive
 from archiver.adapters.destination import PRIVATE
 from archiver.emulator.account import Caption
 from archiver.emulator.server import Emulator
+from archiver.errors import DestinationError
 from archiver.reading import LEDGER
+from archiver.surroundings import Surroundings
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
+from tests.ports.disk_world import LosesFile
 
 SMALL = {"videos": 2, "channels": 1, "playlists": 1, "size": (15_500, 30_000)}
 ENDINGS = ("].jpg", ".en-00.vtt", "].info.json", "channel.info.json")
@@ -237,6 +240,9 @@ def test_what_somebody_put_right_is_believed(tmp_path: Path) -> None:
             path.unlink()
             await repaired(tmp_path)
             path.write_bytes(good)
+            weak = Surroundings(system=lambda: LosesFile(path))
+            with pytest.raises(DestinationError):  # a power cut might take it again
+                await archive.repair(str(tmp_path), surroundings=weak)
             assert not (await repaired(tmp_path))["missing"]
             path.unlink()
             words = (await gathered(tmp_path, vendor)).words

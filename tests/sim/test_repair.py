@@ -14,9 +14,12 @@ from archiver import archive
 from archiver.adapters.places import PRIVATE
 from archiver.core.events import Damaged
 from archiver.core.model import Instant
+from archiver.errors import DestinationError
 from archiver.opening import changing
+from archiver.surroundings import Surroundings
 from tests.crash.program import is_valid_bag
 from tests.hasty import Watcher, emulator, hastily, night
+from tests.ports.disk_world import LosesFile
 
 SMALL = {"videos": 3, "channels": 1, "playlists": 0, "size": (15_500, 60_000)}
 
@@ -139,6 +142,30 @@ def test_what_the_vendor_no_longer_has_goes_back(tmp_path: Path) -> None:
             assert path.read_bytes() == bad
             assert (await night(tmp_path, vendor)).as_json()["videos"]["remaining"] == 0
             assert path.read_bytes() == bad
+
+    hastily(story())
+
+
+def test_a_good_copy_in_the_place_of_what_nobody_has_is_believed(tmp_path: Path) -> None:
+    """Once it is durable."""
+
+    async def story() -> None:
+        async with emulator(**SMALL) as vendor:
+            await night(tmp_path, vendor)
+            row = (await catalogue(tmp_path))[0]
+            path = tmp_path / row["path"]
+            good = path.read_bytes()
+            flipped(path)
+            vendor.world.delete_video(int(row["id"]))
+            await repaired(tmp_path)
+            await night(tmp_path, vendor)
+            path.write_bytes(good)
+            weak = Surroundings(system=lambda: LosesFile(path))
+            with pytest.raises(DestinationError):
+                await archive.repair(str(tmp_path), surroundings=weak)
+            assert [each["state"] for each in await catalogue(tmp_path)].count("archived") == 2
+            await repaired(tmp_path)
+            assert [each["state"] for each in await catalogue(tmp_path)].count("archived") == 3
 
     hastily(story())
 
