@@ -27,6 +27,7 @@ import aiohttp.connector
 from aiohttp.client_proto import ResponseHandler
 
 import archiver.adapters.http
+from archiver.adapters import look_up
 from archiver.adapters.http import Line
 from tests.sim.loop import OWNER, SimLoop
 from tests.sim.transport import Heard, MemoryTransport, Way, join
@@ -219,13 +220,14 @@ def _tls_context(_ca_file: str | None) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def deterministic(loop: SimLoop, seed: object) -> Iterator[None]:
-    """Take from aiohttp the clock and the dice that it has for itself."""
+    """Take from aiohttp the clock and the dice that it has for itself; names are the loop's."""
     kept = random.getstate()
     random.seed(f"aiohttp {seed}")
     try:
         with (
             mock.patch.object(aiohttp.connector, "monotonic", loop.time),
             mock.patch.object(archiver.adapters.http, "tls_context", _tls_context),
+            mock.patch.object(look_up._LookUps, "getaddrinfo", loop.getaddrinfo),
         ):
             yield
     finally:
