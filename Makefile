@@ -10,7 +10,8 @@ GATES := $(READY)-gates
 # Exactly what requirements/ names, by hash: a package that was tampered with is not installed.
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SEEDS ?= 5
-SIDE_BY_SIDE ?= 3
+# Tests wait for processes and for what is slow: more of them than cores keep the cores at work.
+SIDE_BY_SIDE ?= 5
 LAST ?= 50
 
 help:    ## this list
