@@ -7,6 +7,7 @@ Rule 3: an address's query is a signature: no text that leaves this module holds
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +50,30 @@ def parsed(address: str, base: URL | None = None) -> URL:
     return url
 
 
+class Behind:
+    """What came behind a body on its connection, as long as that is no other answer's."""
+
+    def __init__(self, response: aiohttp.ClientResponse, protocol: ResponseHandler) -> None:
+        self._protocol, self._found = protocol, False
+        self._is_closed = False
+        response.content.on_eof(self._ended)
+
+    @property
+    def is_broken(self) -> bool:
+        """It is no HTTP."""
+        if not self._is_closed:
+            self._found = isinstance(self._protocol.exception(), HttpProcessingError)
+        return self._found
+
+    def _ended(self) -> None:
+        # aiohttp is about to read what came with the end. At the end of the response it lets go of
+        # the connection: from the next turn on, what is wrong with it may be another's answer.
+        asyncio.get_running_loop().call_soon(self._close)
+
+    def _close(self) -> None:
+        self._found, self._is_closed = self.is_broken, True
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An open answer: its head, its body, and the origin that gave it."""
@@ -57,15 +82,12 @@ class Answer:
     response: aiohttp.ClientResponse
     origin: str
     retry_after: str | None
-    protocol: ResponseHandler | None = None
+    behind: Behind | None = None
 
     @property
     def has_surplus(self) -> bool:
-        """After the announced end something came that is no answer to anything."""
-        # The response itself has let go of its connection by then.
-        return self.protocol is not None and isinstance(
-            self.protocol.exception(), HttpProcessingError
-        )
+        """With the announced end something came that is no answer to anything; asked at the end."""
+        return self.behind is not None and self.behind.is_broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +185,10 @@ def _why(error: BaseException) -> str:
 
 def _answer(response: aiohttp.ClientResponse, here: URL) -> Answer:
     connection = response.connection
+    protocol = connection.protocol if connection is not None else None
     return Answer(
         _head(response), response, _origin(here), response.headers.get("Retry-After"),
-        connection.protocol if connection is not None else None,
+        Behind(response, protocol) if protocol is not None else None,
     )  # fmt: skip
 
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 import uvloop
+from aiohttp.client_proto import ResponseHandler
 
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.download_body import Limits
 from archiver.adapters.download_intake import Intake
 from archiver.adapters.download_stream import Stream
 from archiver.adapters.throttle import Throttle
+from archiver.core.model import NOTHING, Link
 from archiver.errors import BrokenError, CorruptError, DestinationError
 from tests.wire.download_bench import LOCAL, Bench, FilePart, bench, trusted, video
-from tests.wire.raw_server import File, Reply, Request, cut, in_turn, reply
+from tests.wire.raw_server import File, Reply, Request, chunked, cut, in_turn, reply
 
 ROOM = 40_000  # of the bench's part
 LONG = 3_000_000  # more than the sockets between the two hold at once
@@ -236,6 +238,40 @@ def test_a_limit_is_paid_read_by_read(way: str, tmp_path: Path, streams: list[St
     content = video(LONG)
     on(way, tmp_path, File(content), body, throttle=Till(1.0, SystemClock()))
     assert streams
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_is_wrong_with_the_next_answer_is_not_the_last_ones(loop: str, tmp_path: Path) -> None:
+    """A43: a body has ended, and waits for our own limit; its connection is another's by then."""
+    content, idle = video(LONG // 10), list[ResponseHandler]()
+
+    class Till(Throttle):
+        left = len(content)
+
+        async def pay(self, count: int) -> bool:
+            self.left -= count
+            while not self.left and not (idle and idle[0].exception()):
+                await asyncio.sleep(0)
+            return False
+
+    async def body(b: Bench) -> None:
+        task = asyncio.create_task(b.fetch())
+        connector = b.source._wire.session.connector
+        assert connector is not None
+        while not connector._conns:
+            await asyncio.sleep(0)
+        idle.extend(each for kept in connector._conns.values() for each, _ in kept)
+        other = FilePart(tmp_path / "other")
+        with pytest.raises(BrokenError, match="no HTTP"):
+            await b.source.fetch(Link(b.server.url), NOTHING, other, b.told)
+        await other.close()
+        assert ((await task).total, b.content == content) == (len(content), True)
+        assert b.server.connections == 2  # one for both, and one to ask for the length
+
+    probed = reply(206, content[:1], f"Content-Range: bytes 0-0/{len(content)}")
+    answers = in_turn(chunked(200, content), Reply(b"What? " * 99 + b"\r\n\r\n"), probed)
+    till = Till(1.0, SystemClock())
+    on(f"http {loop}", tmp_path, answers, body, throttle=till)
 
 
 async def gone(b: Bench) -> None:
