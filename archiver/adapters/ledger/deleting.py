@@ -1,5 +1,7 @@
 """What the vendor is going to delete, as far as the ledger knows."""
 
+# ruff: noqa: S608  only terms of ours are joined into SQL; values are bound
+
 from __future__ import annotations
 
 import sqlite3
@@ -29,11 +31,10 @@ def undated(db: sqlite3.Connection, variant: str, since: Instant) -> list[VideoI
 
 def date(db: sqlite3.Connection, dates: Mapping[VideoId, Instant], variant: str) -> None:
     """Keep when the vendor deletes each video; those that it keeps lose the date they had."""
-    db.executemany(
-        "UPDATE job SET delete_at = ? WHERE video_id = ? AND kind = 'video' AND variant = ? "
-        "AND state <> 'archived'",
-        [(None if at == NEVER else at, number, variant) for number, at in dates.items()],
-    )
+    known = [(None if at == NEVER else at, number, variant) for number, at in dates.items()]
+    where = "video_id = ? AND variant = ? AND state <> 'archived'"
+    db.executemany(f"UPDATE job SET delete_at = ? WHERE kind = 'video' AND {where}", known)
+    db.executemany(f"UPDATE queue SET delete_at = coalesce(?, 9e999) WHERE {where}", known)
 
 
 def deletion(db: sqlite3.Connection, variant: str, now: Instant) -> Deletion:

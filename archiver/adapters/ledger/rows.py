@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from typing import Any
 
+from archiver.adapters.ledger.mirror import follow
 from archiver.core.model import (
     JOB_FIELDS,
     NEVER,
@@ -184,6 +185,7 @@ def update_job(db: sqlite3.Connection, before: Job, after: Job, at: Instant) -> 
         _UPDATES[changed] = _update(changed)
     if db.execute(_UPDATES[changed], (*values, at, *after.key)).rowcount != 1:
         raise LookupError(f"{after.key} is not in the ledger")
+    follow(db, before, after)
 
 
 def insert_video(db: sqlite3.Connection, video: Video, folder: str, stem: str, at: Instant) -> None:

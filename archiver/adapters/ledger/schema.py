@@ -93,8 +93,9 @@ CREATE TABLE IF NOT EXISTS loss (
 """
 
 # The run's selection, and beside it a mirror of what orders its newest jobs.  It lives and ends
-# with the connection; triggers keep it in step within the same transaction.  So a window costs what
-# it holds, whether one video of a million is selected or all of them.
+# with the connection; a trigger takes in a job that comes into being, ``mirror`` keeps it in step,
+# both within the same transaction.  So a window costs what it holds, whether one video of a
+# million is selected or all of them.
 LIVE, READY, LATER, REST, HELD = 0, 1, 2, 3, 4
 _DUE = f"""CASE
     WHEN {{0}}.due_at IS NULL THEN {REST} WHEN {{0}}.due_at <= 0 THEN {READY} ELSE {LATER} END"""
@@ -121,21 +122,12 @@ MIRROR_CONFLICT = """
         state = excluded.state, place = excluded.place, due_at = excluded.due_at,
         delete_at = excluded.delete_at
     WHERE excluded.version >= queue.version"""
-_FOLLOW = f"""NEW.kind IN ('video', 'extras') AND EXISTS (
-        SELECT 1 FROM selected WHERE selected.video_id = NEW.video_id)
-    BEGIN {MIRRORED.format("NEW")} WHERE true {MIRROR_CONFLICT}; END;"""
-_COUNT_NEW = """INSERT INTO tally VALUES (NEW.variant, NEW.state, 1)
-    ON CONFLICT (variant, state) DO UPDATE SET videos = videos + 1;"""
 _MOVE_EXTRAS = f"""BEGIN
         UPDATE queue SET place = {_BESIDE.format("queue", "NEW.state")}
         WHERE video_id = NEW.video_id AND variant = 'extras' AND place <> {REST};
     END;"""
-# What is taken up together is counted together, and brings its extras after its videos.
+# What is taken up together brings its extras after its videos.
 _ONE_BY_ONE = "NOT EXISTS (SELECT 1 FROM fresh)"
-COUNT_FRESH = """INSERT INTO tally SELECT queue.variant, queue.state, count(*)
-    FROM fresh CROSS JOIN queue ON queue.video_id = fresh.video_id
-    WHERE true GROUP BY queue.variant, queue.state
-    ON CONFLICT (variant, state) DO UPDATE SET videos = videos + excluded.videos"""
 SELECTION = f"""
 CREATE TEMP TABLE selected (video_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE fresh (video_id INTEGER PRIMARY KEY);
@@ -146,26 +138,14 @@ CREATE TEMP TABLE queue (
 CREATE INDEX temp.queue_live ON queue (variant, video_id) WHERE place = {LIVE};
 CREATE INDEX temp.queue_ready ON queue (variant, delete_at, video_id) WHERE place = {READY};
 CREATE INDEX temp.queue_later ON queue (variant, due_at) WHERE place = {LATER};
-CREATE TEMP TABLE tally (
-    variant TEXT, state TEXT, videos INTEGER, PRIMARY KEY (variant, state)
-) WITHOUT ROWID;
-CREATE TEMP TRIGGER tally_insert AFTER INSERT ON temp.queue WHEN {_ONE_BY_ONE}
-    BEGIN {_COUNT_NEW} END;
-CREATE TEMP TRIGGER tally_update AFTER UPDATE OF state ON temp.queue
-    WHEN OLD.state <> NEW.state AND {_ONE_BY_ONE}
-    BEGIN
-        UPDATE tally SET videos = videos - 1 WHERE variant = OLD.variant AND state = OLD.state;
-        {_COUNT_NEW}
-    END;
 CREATE TEMP TRIGGER extras_insert AFTER INSERT ON temp.queue
     WHEN NEW.variant <> 'extras' AND {_ONE_BY_ONE}
     {_MOVE_EXTRAS}
-CREATE TEMP TRIGGER extras_update AFTER UPDATE OF state ON temp.queue
+CREATE TEMP TRIGGER extras_update AFTER UPDATE OF place ON temp.queue
     WHEN NEW.variant <> 'extras' AND OLD.state <> NEW.state
     {_MOVE_EXTRAS}
-CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job WHEN {_FOLLOW}
-CREATE TEMP TRIGGER follow_update AFTER UPDATE ON main.job WHEN (
-        OLD.state <> NEW.state OR OLD.due_at IS NOT NEW.due_at
-        OR OLD.asked_at IS NOT NEW.asked_at OR OLD.delete_at IS NOT NEW.delete_at
-    ) AND {_FOLLOW}
+CREATE TEMP TRIGGER follow_insert AFTER INSERT ON main.job
+    WHEN NEW.kind IN ('video', 'extras') AND EXISTS (
+        SELECT 1 FROM selected WHERE selected.video_id = NEW.video_id)
+    BEGIN {MIRRORED.format("NEW")} WHERE true {MIRROR_CONFLICT}; END;
 """

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from archiver.adapters.ledger import rows
 from archiver.adapters.ledger.schema import (
-    COUNT_FRESH,
     LATER,
     LIVE,
     MIRROR_CONFLICT,
@@ -43,7 +42,6 @@ def select(db: sqlite3.Connection, ids: Sequence[VideoId]) -> None:
                 + f"WHERE job.kind = '{kind}'"
                 + MIRROR_CONFLICT
             )
-        db.execute(COUNT_FRESH)
         db.execute("DELETE FROM fresh")
         db.execute("COMMIT")
     finally:
@@ -89,7 +87,7 @@ def _jobs(db: sqlite3.Connection, where: str, *values: object) -> list[Job]:
 def counts(db: sqlite3.Connection, variant: str) -> Mapping[JobState, int]:
     """How many selected videos stand in each state, each by its newest version."""
     found = db.execute(
-        "SELECT state, videos FROM tally WHERE variant = ? AND videos > 0", (variant,)
+        "SELECT state, count(*) FROM queue WHERE variant = ? GROUP BY state", (variant,)
     )
     return {JobState(state): count for state, count in found}
 
