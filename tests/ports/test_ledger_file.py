@@ -194,6 +194,19 @@ def test_what_is_asked_together_is_one_trip_and_each_hears_his_own(tmp_path: Pat
         assert runner.run(main()) == 1
 
 
+def test_a_full_disk_of_temporary_files_is_not_told_as_the_archives(tmp_path: Path) -> None:
+    """A selection that has no room among temporary files says so, and the ledger works on."""
+
+    async def what(ledger: SqliteLedger) -> None:
+        await ledger._writer.read(lambda db: db.execute("PRAGMA temp.max_page_count = 1"))
+        with pytest.raises(DestinationError, match="temporary files"):
+            await ledger.select([VideoId(number) for number in range(5_000)])
+        await ledger.meta_set("still", "there")
+        assert await ledger.meta_get("still") == "there"
+
+    use(tmp_path, what)
+
+
 def test_a_full_disk_is_told_and_what_was_recorded_stays(tmp_path: Path) -> None:
     """After room was made the same ledger goes on."""
 

@@ -52,6 +52,18 @@ def told(error: BaseException) -> BaseException:
     return error
 
 
+def told_asking(error: BaseException) -> BaseException:
+    """The same of a question.  It writes nothing but the run's selection, among temporary files."""
+    if getattr(error, "sqlite_errorname", "") != "SQLITE_FULL":
+        return told(error)
+    answer = DestinationError(
+        "The disk of temporary files is full: the selection of this run has no room there.",
+        "Make room, or name another folder in SQLITE_TMPDIR.",
+    )
+    answer.__cause__ = error
+    return answer
+
+
 def damaged(how: str) -> LedgerLostError:
     """The ledger has to be rebuilt; *how* says why."""
     met("L31")

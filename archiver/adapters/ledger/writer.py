@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from archiver.adapters.ledger.still import Work
-from archiver.adapters.ledger.trouble import told
+from archiver.adapters.ledger.trouble import told, told_asking
 from archiver.errors import DestinationError, LedgerLostError
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class _Queued:
     work: Work[Any]
     waiter: asyncio.Future[Any]
     result: Any = None
-    error: Exception | None = field(default=None)
+    error: BaseException | None = field(default=None)
 
     def attempt(self, db: sqlite3.Connection) -> None:
         savepoint = _Savepoint(db)
@@ -105,7 +105,7 @@ class _Queued:
         kept = _Kept()
         with kept:
             self.result = self.work(db)
-        self.error = kept.error
+        self.error = kept.error and told_asking(kept.error)
 
     def answer(self, failed: BaseException | None) -> None:
         if self.waiter.done():  # its caller was cancelled; the work was done all the same
