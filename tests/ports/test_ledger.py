@@ -243,6 +243,31 @@ def test_only_the_selection_and_its_variant_are_planned(tmp_path: Path) -> None:
     use(tmp_path, what)
 
 
+def test_a_selection_is_the_same_however_it_was_taken_up(tmp_path: Path) -> None:
+    """All at once, or one by one, with extras and versions, some of them again."""
+    numbers = [VideoId(number) for number in range(1, 9)]
+
+    async def run(ledger: SqliteLedger) -> list[object]:
+        jobs = await take_in(ledger, *numbers)
+        await ledger.want_extras("mp4", NOW)
+        for job in jobs[:3]:
+            await play(ledger, job, *to_archived(job))
+        await ledger.reconcile([video(2, size_bytes=99)], Instant(NOW + 9e6), "mp4")
+        return []
+
+    async def seen(ledger: SqliteLedger, pages: list[list[VideoId]]) -> list[object]:
+        for page in pages:
+            await ledger.select(page)
+        windows = [await ledger.window(NOW, variant, 99) for variant in ("mp4", "extras")]
+        return [*windows, [await ledger.counts(variant) for variant in ("mp4", "extras")]]
+
+    use(tmp_path, run)
+    at_once = use(tmp_path, lambda ledger: seen(ledger, [numbers]))
+    singly = use(tmp_path, lambda ledger: seen(ledger, [[each] for each in numbers]))
+    again = use(tmp_path, lambda ledger: seen(ledger, [numbers[:5], numbers[3:], numbers]))
+    assert at_once == singly == again
+
+
 def test_a_replaced_video_is_counted_once_by_its_newest_version(tmp_path: Path) -> None:
     """A second version is wanted while the first stays archived and listed."""
 
