@@ -110,7 +110,7 @@ async def _archive(to: str, videos: int, observer: Lines, stop: anyio.Event) -> 
             api_url=vendor.api_url, token_url=vendor.token_url, client_id=vendor.client_id,
             client_secret=Secret(vendor.client_secret),
         )  # fmt: skip
-        observer.said(f"a made-up vendor with {videos} videos listens at {vendor.api_url}")
+        observer.said(f"a made-up vendor of {videos} videos: {vendor.api_url}")
         wanted = archive.RunOptions(sources=(AccountSource(),), filter=ALL, max_wait_s=_MAX_WAIT_S)
         return await archive.run(to, account, wanted, observer, stop)
 

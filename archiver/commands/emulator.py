@@ -83,14 +83,24 @@ _EXAMPLES = examples(
 )
 
 
+_COUNT = click.IntRange(0)
+_PORT = click.IntRange(0, 65535)
+
+
 @click.command("emulator", epilog=_EXAMPLES)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, help="Of the API and token endpoint.  [default: a free one]")
-@click.option("--download-port", default=0, help="Of the download host.  [default: a free one]")
+@click.option(
+    "--port", type=_PORT, default=0, help="Of the API and token endpoint.  [default: a free one]"
+)
+@click.option(
+    "--download-port", type=_PORT, default=0, help="Of the download host.  [default: a free one]"
+)
 @click.option("--seed", default=1, show_default=True, help="Of everything drawn by chance.")
-@click.option("--videos", default=12, show_default=True, help="How many videos.")
-@click.option("--channels", default=2, show_default=True, help="How many channels.")
-@click.option("--playlists", default=2, show_default=True, help="How many playlists.")
+@click.option("--videos", type=_COUNT, default=12, show_default=True, help="How many videos.")
+@click.option(
+    "--channels", type=click.IntRange(1), default=2, show_default=True, help="How many channels."
+)
+@click.option("--playlists", type=_COUNT, default=2, show_default=True, help="How many playlists.")
 @click.option(
     "--size",
     callback=_range(UNITS),
@@ -138,7 +148,11 @@ _EXAMPLES = examples(
     help="The way of sending the client secret that is accepted.",
 )
 @click.option(
-    "--private-share", default=0.25, show_default=True, help="Part of the videos that are private."
+    "--private-share",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Part of the videos that are private.",
 )
 @click.option(
     "--clock-skew",

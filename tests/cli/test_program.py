@@ -395,3 +395,13 @@ def test_a_signal_outside_a_run_is_a_stop_too(number: str) -> None:
     )
     assert (done.returncode, "run it again" in done.stderr) == (5, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "slip",
+    ["--port 65536", "--download-port -1", "--videos -1", "--channels 0", "--private-share 2"],
+)
+def test_the_emulator_refuses_what_no_vendor_could_be(slip: str) -> None:
+    """It is a slip of the pen and no bug of ours."""
+    told = CliRunner().invoke(app, ["emulator", *slip.split()])
+    assert (told.exit_code, f"Invalid value for '{slip.split()[0]}'" in told.output) == (2, True)
