@@ -10,6 +10,7 @@ Rule 3: a text is replaced whole: whoever reads it sees the old one or the new o
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from archiver.met import met
 # A pipe in its place must not hang us.
 _APPENDING: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 _TEXT_MOST_BYTES: Final = 1_000_000  # of a text that is to be replaced: it is a page
+_DESCRIPTORS: Final = re.compile(r"/dev/fd|/proc/(self|\d+)/(task/\d+/)?fd")
 Write: TypeAlias = Callable[[str], object]
 
 
@@ -184,10 +186,17 @@ def _filling(system: Os, fd: int, mode: int) -> Iterator[Write]:
 def _is_open_elsewhere(path: str) -> bool:
     """A pipe, a device, or an open descriptor, as ``/dev/stderr``: there is no file to replace."""
     try:
-        is_file = stat.S_ISREG(os.stat(path).st_mode)
+        mode = os.stat(path).st_mode
     except OSError:
         return False
-    return path.startswith(("/dev/", "/proc/")) if is_file else not Path(path).is_dir()
+    if not stat.S_ISREG(mode):
+        return not stat.S_ISDIR(mode)
+    # Of the links on the way to a file, one may be a descriptor's.
+    while not _DESCRIPTORS.fullmatch(folder := os.path.realpath(os.path.dirname(path))):
+        if not os.path.islink(path):
+            return False
+        path = os.path.join(folder, Path(path).readlink())
+    return True
 
 
 def _usual_mode(path: str) -> int:

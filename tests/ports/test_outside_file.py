@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,26 @@ def test_a_text_that_is_not_there_is_empty_and_its_folder_is_looked_at_first(
     for path, why in (("none/a.prom", "none is no folder"), (".", "it is a folder")):
         with pytest.raises(SettingsError, match=why):
             outside_file.require_writable(str(tmp_path / path))
+
+
+def test_a_file_in_memory_is_a_file(tmp_path: Path) -> None:
+    """``/dev/shm`` holds files as any folder does; a link leads to one, or to a descriptor."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        pytest.skip("no files in memory here")
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        text = Path(folder) / "a.prom"
+        link = tmp_path / "link"
+        link.symlink_to(text)
+        for said in ("one", "two"):
+            outside_file.write_text(str(text), said)
+            assert text.read_text() == said
+        outside_file.write_text(str(link), "three")
+        assert (text.read_text(), link.is_symlink()) == ("three", True)
+    with (tmp_path / "night.log").open("w") as file:
+        file.write("a warning\n")
+        file.flush()
+        link.unlink()
+        link.symlink_to(f"/dev/fd/{file.fileno()}")
+        outside_file.write_text(str(link), "the report\n")
+    assert (tmp_path / "night.log").read_text() == "a warning\nthe report\n"
