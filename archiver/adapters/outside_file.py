@@ -193,7 +193,7 @@ def _is_open_elsewhere(path: str) -> bool:
         return not stat.S_ISDIR(mode)
     # Of the links on the way to a file, one may be a descriptor's.
     while not _DESCRIPTORS.fullmatch(folder := os.path.realpath(os.path.dirname(path))):
-        if not os.path.islink(path):
+        if not Path(path).is_symlink():
             return False
         path = os.path.join(folder, Path(path).readlink())
     return True
