@@ -86,6 +86,7 @@ class World(Setting[int]):
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         self.db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         self.db.executescript(SELECTION)
+        self.orphans: list[sqlite3.Connection] = []  # a dying program may still write there
         self.marks = self.dice.choice(["strong", "of a version", "date", "none"])
         self.runs = 0
 
@@ -113,6 +114,8 @@ class World(Setting[int]):
             over = simulate(loop, run.to_its(ends, step))
         finally:
             self.at = life.now() + (0.0 if ends == "end" else 30.0)
+            while self.orphans:
+                self.orphans.pop().close()
         if self.fate.failure:
             raise BrokenPromiseError(self.fate.failure)
         return over
@@ -120,7 +123,7 @@ class World(Setting[int]):
     def survive(self) -> None:
         """The process is dead: all that is left is what was committed and synced."""
         image = self.db.serialize()
-        self.db.close()
+        self.orphans.append(self.db)
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         self.db.deserialize(image)
         self.db.executescript(SELECTION)
