@@ -153,7 +153,7 @@ def new_loop(*, is_metered: bool) -> asyncio.AbstractEventLoop:
     """A loop for another thread.
 
     Python's own where reads wait: on the faster one, what a host sent over TLS before it closed is
-    lost to whoever rests at that moment (D35).  A sync is as much a rest, but a rare and short one.
+    lost to whoever rests at that moment (D35).  It rests as well where the disk cannot follow.
 
     Raises:
         CrowdedError: no more files can be opened just now.
