@@ -124,10 +124,12 @@ class DownloadDoor:
     def _watch_the_joints(self, request: web.Request, reply: Reply) -> None:
         """Counts a rest that is asked for without saying of which state of the file."""
         version = reply.version
-        rest = REST.fullmatch(request.headers.get("Range", "")) is not None
-        guarded = "If-Range" in request.headers or version.passed_over
+        wanted = request.headers.get("Range", "")
+        rest = REST.fullmatch(wanted) is not None
+        guarded = "If-Range" in request.headers or wanted in version.passed_over
         self._stats.unguarded_ranges += rest and version.told and not guarded
-        version.passed_over = rest and reply.status == 200
+        if rest and reply.status == 200:
+            version.passed_over.add(wanted)
         etag = reply.headers.get("ETag", "")
         version.told = etag.startswith('"') or "Last-Modified" in reply.headers
 

@@ -12,7 +12,7 @@ import hmac
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archiver.core.model import Format
@@ -39,7 +39,8 @@ class Version:
         seen: it was answered as available.
         link_alive: False once a fault has killed the address early.
         told: an answer carried an ETag that promises equal bytes, or a date.
-        passed_over: the last range was answered with the whole file.
+        passed_over: ranges that were answered with the whole file; a request for one of them
+            may be held up for long before it is answered.
     """
 
     video_id: int
@@ -55,7 +56,7 @@ class Version:
     seen: bool = False
     link_alive: bool = True
     told: bool = False
-    passed_over: bool = False
+    passed_over: set[str] = field(default_factory=set)
 
     def status(self, now: float) -> Status:
         """The vendor's word for it."""

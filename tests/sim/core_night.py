@@ -201,7 +201,9 @@ class Night:
             raise self.fate.broken(f"{len(left)} files, {sum(left)} bytes are outstanding")
 
     def _is_young(self, job: Job) -> bool:
-        return is_outstanding(job) and job.asked_at is not None and self.now - job.asked_at < 60
+        # Asked for in the future: before the clock was put back, and by then long pending.
+        is_fresh = job.asked_at is not None and 0 <= self.now - job.asked_at < 60
+        return is_outstanding(job) and is_fresh
 
     def _left(self, job: Job, budget: Budget) -> int:
         size = budget.typical_bytes if job.size_bytes is None else job.size_bytes
