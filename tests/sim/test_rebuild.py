@@ -162,6 +162,20 @@ def test_a_ledger_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     hastily(story())
 
 
+async def set_back(tmp_path: Path, vendor: Any, *, is_bag_old: bool) -> Any:
+    """Archive all, set the ledger (and the bag) back to two videos; what was known before that."""
+    await night(tmp_path, vendor, filter=Filter(limit=2))
+    bag = {path: path.read_bytes() for path in tmp_path.glob("*.txt")}
+    old = tmp_path.with_name("old.sqlite3")
+    shutil.copyfile(ledger_of(tmp_path), old)
+    await night(tmp_path, vendor)
+    known = await catalogue(tmp_path)
+    shutil.copyfile(old, ledger_of(tmp_path))
+    for path, text in bag.items() if is_bag_old else ():
+        path.write_bytes(text)
+    return known
+
+
 @pytest.mark.parametrize("is_bag_old", [False, True])
 def test_a_ledger_from_an_old_backup_takes_in_what_came_since(
     tmp_path: Path, is_bag_old: bool
@@ -170,16 +184,7 @@ def test_a_ledger_from_an_old_backup_takes_in_what_came_since(
 
     async def story() -> None:
         async with emulator(**SMALL) as vendor:
-            await night(tmp_path, vendor, filter=Filter(limit=2))
-            bag = {path: path.read_bytes() for path in tmp_path.glob("*.txt")}
-            old = tmp_path.with_name("old.sqlite3")
-            shutil.copyfile(ledger_of(tmp_path), old)
-            await night(tmp_path, vendor)
-            before = await catalogue(tmp_path)
-            shutil.copyfile(old, ledger_of(tmp_path))
-            if is_bag_old:
-                for path, text in bag.items():
-                    path.write_bytes(text)
+            before = await set_back(tmp_path, vendor, is_bag_old=is_bag_old)
             watcher = Watcher()
             summary = await night(tmp_path, vendor, watcher)
             assert (summary.already_archived, summary.api_calls.request) == (4, 0)
@@ -243,14 +248,7 @@ def test_what_cannot_be_made_durable_is_not_taken_in(tmp_path: Path, is_bag_old:
 
     async def story() -> None:
         async with emulator(**SMALL) as vendor:
-            await night(tmp_path, vendor, filter=Filter(limit=2))
-            bag = {path: path.read_bytes() for path in tmp_path.glob("*.txt")}
-            old = tmp_path.with_name("old.sqlite3")
-            shutil.copyfile(ledger_of(tmp_path), old)
-            await night(tmp_path, vendor)
-            shutil.copyfile(old, ledger_of(tmp_path))
-            for path, text in bag.items() if is_bag_old else ():
-                path.write_bytes(text)
+            await set_back(tmp_path, vendor, is_bag_old=is_bag_old)
             weak = replace(surroundings(), system=LosesCopies)
             with suppress(DestinationError):  # the opening fails, or the run ends with it
                 summary = await night(tmp_path, vendor, around=weak)

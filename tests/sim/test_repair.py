@@ -119,17 +119,25 @@ def test_other_bytes_become_a_version_beside(tmp_path: Path) -> None:
     hastily(story())
 
 
+async def lost_everywhere(tmp_path: Path, vendor: Any) -> tuple[dict[str, Any], bytes, bytes]:
+    """The row, the good and the bad bytes of a file that is damaged here and deleted there."""
+    await night(tmp_path, vendor)
+    row = (await catalogue(tmp_path))[0]
+    path = tmp_path / row["path"]
+    good = path.read_bytes()
+    bad = flipped(path)
+    vendor.world.delete_video(int(row["id"]))
+    await repaired(tmp_path)
+    return row, good, bad
+
+
 def test_what_the_vendor_no_longer_has_goes_back(tmp_path: Path) -> None:
     """A damaged copy is better than none; it is asked for though no listing names it any more."""
 
     async def story() -> None:
         async with emulator(**SMALL) as vendor:
-            await night(tmp_path, vendor)
-            row = (await catalogue(tmp_path))[0]
+            row, _, bad = await lost_everywhere(tmp_path, vendor)
             path = tmp_path / row["path"]
-            bad = flipped(path)
-            vendor.world.delete_video(int(row["id"]))
-            await repaired(tmp_path)
             assert not path.exists()
             summary = await night(tmp_path, vendor)
             assert (summary.selected, summary.already_archived, summary.gone) == (3, 2, 1)
@@ -151,13 +159,8 @@ def test_a_good_copy_in_the_place_of_what_nobody_has_is_believed(tmp_path: Path)
 
     async def story() -> None:
         async with emulator(**SMALL) as vendor:
-            await night(tmp_path, vendor)
-            row = (await catalogue(tmp_path))[0]
+            row, good, _ = await lost_everywhere(tmp_path, vendor)
             path = tmp_path / row["path"]
-            good = path.read_bytes()
-            flipped(path)
-            vendor.world.delete_video(int(row["id"]))
-            await repaired(tmp_path)
             await night(tmp_path, vendor)
             path.write_bytes(good)
             weak = Surroundings(system=lambda: LosesFile(path))
